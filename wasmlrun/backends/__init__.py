@@ -1,0 +1,70 @@
+"""Inference engines behind one seam.
+
+A backend loads a graph from model files, a graph opens execution contexts, a context takes
+inputs, computes and gives outputs. Backends see tensors and files, never guest memory; what
+calls them (`wasmlrun.session`) sees this Protocol, never an engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from wasmlrun.modelfile import ModelSource
+from wasmlrun.tensor import DType, Tensor
+
+
+class EngineError(Exception):
+    """The engine refused a model or a computation; the message is for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One input or output of a graph. In `shape`, -1 is a size that is free."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+
+
+class Context(Protocol):
+    """An execution context: the inputs and outputs of one computation at a time."""
+
+    def set_input(self, index: int, tensor: Tensor) -> None:
+        """Give input `index` a tensor that fits its port. Raises EngineError."""
+
+    def compute(self) -> None:
+        """Run the graph on the inputs. Raises EngineError."""
+
+    def output(self, index: int) -> Tensor:
+        """Output `index` of the last computation, copied. Raises EngineError."""
+
+    def close(self) -> None:
+        """Free what the engine holds for this context."""
+
+
+class Graph(Protocol):
+    """A model that is ready to run on a device."""
+
+    inputs: Sequence[Port]
+    outputs: Sequence[Port]
+
+    def open(self) -> Context:
+        """A new execution context. Raises EngineError."""
+
+    def close(self) -> None:
+        """Free what the engine holds for this graph."""
+
+
+class Backend(Protocol):
+    """An inference engine."""
+
+    name: str
+    """As in a manifest's `allowed_backends`."""
+
+    def devices(self) -> Sequence[str]:
+        """Devices found on this machine, such as `CPU`, `GPU`, `NPU`."""
+
+    def load(self, source: ModelSource, device: str) -> Graph:
+        """Read a model and make it ready for `device`. Raises EngineError."""

@@ -1,0 +1,101 @@
+"""The command line: flags in, exit code out. Commands import what they need when they run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from wasmlrun import __version__
+from wasmlrun.errors import EXIT_INTERRUPTED, WasmlrunError
+from wasmlrun.messages import Messages
+
+# command -> its line in --help; the module wasmlrun.commands.<command> defines it
+COMMANDS = {
+    "classify": "Classify images with a worker and print the top-k labels.",
+    "run": "Run any WASI program in the sandbox, its exit code passed through.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not to list them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"wasmlrun.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in --help, without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """With the nearest known command when there is none of this name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as e:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, 1) if args else []
+            if near:
+                e.message += f" Did you mean {near[0]!r}?"
+            raise
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", message="wasmlrun %(version)s")
+def wasmlrun() -> None:
+    """Run machine-learning workers in WebAssembly, sandboxed.
+
+    \b
+    wasmlrun classify photo.jpg
+    wasmlrun classify photo.jpg --model mobilenet_v2.tflite --labels labels.txt
+    wasmlrun classify photo.jpg --worker mine.wasm
+
+    Exit codes: 0 success, 1 expectation not met, 2 usage, 3 bad input, 4 the worker failed,
+    5 a limit was hit, 130 Ctrl-C.
+    """
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run one command line in this process and return its exit code."""
+    try:
+        result = wasmlrun.main(list(arguments), "wasmlrun", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    except click.ClickException as e:
+        e.show()
+        return e.exit_code
+    except WasmlrunError as e:  # one that a command did not report itself
+        Messages().error(e)
+        return e.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        Messages().info("interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # the reader went away, as in `wasmlrun … | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 128 + 13
+
+
+def main() -> None:
+    """The `wasmlrun` command."""
+    code = invoke(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # nothing is left to clean up, and unloading the engines takes longer than an inference
+    os._exit(code)

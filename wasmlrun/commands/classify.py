@@ -1,0 +1,96 @@
+"""`wasmlrun classify`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wasmlrun.commands.options import device_options, limit_options, verbosity_options
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command("classify", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.option(
+    "--worker",
+    metavar="FILE|NAME",
+    help="WebAssembly worker; its manifest is the .toml beside it. Default: the bundled worker.",
+)
+@click.option("--manifest", type=PATH, metavar="FILE", help="Manifest to use instead.")
+@click.option(
+    "--model",
+    metavar="FILE|NAME",
+    help="ONNX, TFLite, OpenVINO IR or frozen TensorFlow model; needs no manifest.",
+)
+@click.option("--labels", type=PATH, metavar="FILE", help="Label file, one label a line.")
+@click.option("-k", "--top", type=click.IntRange(1), default=5, metavar="N", show_default=True,
+              help="How many predictions to print.")
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an image.")
+@click.option("--expect", metavar="LABEL", help="Exit 1 unless the first prediction is LABEL "
+              "(a comma-separated list of synonyms).")
+@click.option("--min-score", type=float, metavar="X",
+              help="Exit 1 unless the first score is at least X.")
+@click.option("--writable", multiple=True, metavar="GUEST_PATH",
+              help="Let the worker write to a mounted folder.")
+@click.option("--arg", "arguments", multiple=True, metavar="ARG",
+              help="Argument for the worker's own command line; repeatable.")
+@click.option("--input-layout", type=click.Choice(["nhwc", "nchw"]),
+              help="nhwc: the worker's bytes are H×W×C although its dims say N,C,H,W.")
+@click.option("--max-pixels", type=click.IntRange(1), metavar="N",
+              help="Refuse larger images. Default: 100 megapixels.")
+@device_options
+@limit_options
+@verbosity_options
+def command(
+    images: tuple[str, ...],
+    worker: str | None,
+    manifest: Path | None,
+    model: str | None,
+    labels: Path | None,
+    top: int,
+    as_json: bool,
+    expect: str | None,
+    min_score: float | None,
+    writable: tuple[str, ...],
+    arguments: tuple[str, ...],
+    input_layout: str | None,
+    max_pixels: int | None,
+    verbosity: int,
+    **rest: Any,
+) -> int:
+    """Classify images with a WebAssembly worker and print the top-k labels.
+
+    IMAGE is a file, or - for standard input.
+    """
+    from wasmlrun.backends.openvino import OpenVINO
+    from wasmlrun.classify import Options, classify
+    from wasmlrun.commands.options import limits_from
+    from wasmlrun.errors import WasmlrunError
+    from wasmlrun.image import MAX_PIXELS
+    from wasmlrun.messages import Messages
+    from wasmlrun.plan import Wishes, make_plan
+    from wasmlrun.report import choose
+
+    messages = Messages(verbosity)
+    report = choose(as_json)
+    try:
+        plan = make_plan(
+            Wishes(worker, manifest, model, labels, writable, input_layout, arguments)
+        )
+        options = Options(
+            top=top,
+            expect=expect,
+            min_score=min_score,
+            device=rest["device"],
+            strict_device=rest["strict_device"],
+            max_pixels=max_pixels or MAX_PIXELS,
+            limits=limits_from(rest),
+        )
+        return classify(images, plan, options, OpenVINO(rest["precision"]), report, messages)
+    except WasmlrunError as error:
+        report.failure(None, error)
+        messages.error(error)
+        return error.exit_code

@@ -1,0 +1,83 @@
+"""Every failure a user can meet: what happened, what to do, and the process's exit code.
+
+Exit codes: 0 success, 1 expectation not met, 2 usage, 3 bad input, 4 the worker failed,
+5 a limit was hit, 130 Ctrl-C, 143 SIGTERM.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_EXPECTATION = 1
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+
+
+class WasmlrunError(Exception):
+    """A failure that is told to the user as `error: message` and `hint: hint`."""
+
+    code: ClassVar[str]
+    """Stable name of this kind of failure in JSON output."""
+    exit_code: ClassVar[int]
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageFault(WasmlrunError):
+    """The command line asks for something that does not fit together."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class BadImage(WasmlrunError):
+    """The image is missing, unreadable or refused."""
+
+    code = "bad-image"
+    exit_code = 3
+
+
+class BadManifest(WasmlrunError):
+    """The manifest is missing, malformed, or grants something that does not exist."""
+
+    code = "bad-manifest"
+    exit_code = 3
+
+
+class BadModel(WasmlrunError):
+    """The model is missing, malformed, or not of a kind that can classify an image."""
+
+    code = "bad-model"
+    exit_code = 3
+
+
+class BadLabels(WasmlrunError):
+    """The label file is missing, malformed, or does not fit the scores."""
+
+    code = "bad-labels"
+    exit_code = 3
+
+
+class BadWorker(WasmlrunError):
+    """The worker's file is missing or is not WebAssembly that can be run here."""
+
+    code = "bad-worker"
+    exit_code = 3
+
+
+class WorkerFailed(WasmlrunError):
+    """The worker trapped, exited with a failure, or gave no answer that can be understood."""
+
+    code = "worker-failed"
+    exit_code = 4
+
+
+class LimitExceeded(WasmlrunError):
+    """A limit set for the worker (time, memory, output, …) was reached."""
+
+    code = "limit"
+    exit_code = 5

@@ -1,0 +1,112 @@
+"""An image file becomes checked pixels: upright, RGB, one frame, at most so many of them."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from wasmlrun.errors import BadImage
+
+MAX_PIXELS = 100_000_000
+STDIN = "-"
+
+
+def read_image(name: str) -> bytes:
+    """The bytes of an image file, or of standard input for `-`.
+
+    Raises:
+        BadImage: there is no such file, it is a folder, unreadable or empty.
+    """
+    if name == STDIN:
+        data = sys.stdin.buffer.read()
+        if not data:
+            raise BadImage("standard input is empty", "pipe an image in: cat photo.jpg | wasmlrun classify -")
+        return data
+    path = Path(name)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise BadImage(f"image {name} does not exist") from None
+    except IsADirectoryError:
+        raise BadImage(f"image {name} is a folder", f"name the files: {name.rstrip('/')}/*.jpg") from None
+    except OSError as e:
+        raise BadImage(f"image {name} cannot be read: {e.strerror}") from e
+    except ValueError as e:  # a NUL in the name
+        raise BadImage(f"image {name!r} cannot be read: {e}") from e
+    if not data:
+        raise BadImage(f"image {name} is empty")
+    return data
+
+
+def decode(data: bytes, name: str, *, at_least: int = 0, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Pixels of the first frame in mode RGB: EXIF orientation applied, alpha over white.
+
+    `at_least` is the side that will be needed after scaling: a large JPEG is decoded at a
+    fraction of its size that is no smaller (twice that, so that the scaling stays smooth).
+
+    Raises:
+        BadImage: not an image, damaged, truncated, or larger than `max_pixels`.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own warning about large pictures; the check below is the rule
+            warnings.simplefilter("ignore")
+            image = Image.open(io.BytesIO(data))
+            width, height = image.size
+            if width * height > max_pixels:
+                raise BadImage(
+                    f"image {name} has {width} × {height} pixels, more than the limit of "
+                    f"{max_pixels // 1_000_000} megapixels",
+                    "scale it down first, or raise the limit with --max-pixels",
+                )
+            if at_least and image.format == "JPEG":
+                image.draft("RGB" if image.mode != "L" else "L", (2 * at_least, 2 * at_least))
+            image.load()
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except UnidentifiedImageError:
+        raise BadImage(
+            f"image {name} is not an image that can be read",
+            "JPEG, PNG, WebP, GIF, BMP, TIFF and most other formats are",
+        ) from None
+    except Image.DecompressionBombError as e:
+        raise BadImage(f"image {name} is refused: {e}") from e
+    # damaged files make Pillow's decoders raise nearly anything
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError,
+            OverflowError, ZeroDivisionError, AttributeError, MemoryError, NotImplementedError) as e:
+        raise BadImage(f"image {name} is damaged: {_first_line(e)}") from e
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_deep(image)
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    """16- and 32-bit greyscale: scaled down to 8 bits instead of clipped, as Pillow would."""
+    deep = image.convert("F")
+    extrema = deep.getextrema()
+    low, high = float(extrema[0]), float(extrema[1])  # type: ignore[arg-type]
+    if low >= 0 and high <= 255 and not image.mode.startswith("I;16"):
+        return deep.convert("L").convert("RGB")
+    if low >= 0 and high <= 65535:
+        low, high = 0.0, 65535.0
+    factor = 255.0 / (high - low) if high > low else 0.0
+    return deep.point(lambda value: value * factor + (0.5 - low * factor)).convert("L").convert("RGB")
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__

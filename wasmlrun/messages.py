@@ -1,0 +1,57 @@
+"""What is said on stderr: errors always, warnings unless quiet, details when asked."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import TextIO
+
+from wasmlrun.errors import WasmlrunError
+
+
+class Messages:
+    """The one writer to stderr. `verbosity` is -1 for -q, 0, 1 for -v, 2 for -vv."""
+
+    def __init__(self, verbosity: int = 0, stream: TextIO | None = None) -> None:
+        self.verbosity = verbosity
+        self.stream = stream if stream is not None else sys.stderr
+
+    def error(self, error: WasmlrunError) -> None:
+        """`error: …` and `hint: …`; the traceback under -v."""
+        if self.verbosity > 0:
+            self._write("".join(traceback.format_exception(error)).rstrip())
+        self._write(f"error: {printable(error.message)}")
+        if error.hint:
+            self._write(f"hint: {printable(error.hint)}")
+
+    def warn(self, text: str) -> None:
+        """Something to know that stops nothing."""
+        if self.verbosity >= 0:
+            self._write(f"warning: {printable(text)}")
+
+    def info(self, text: str) -> None:
+        """What is happening, for a person who waits."""
+        if self.verbosity >= 0:
+            self._write(printable(text))
+
+    def detail(self, text: str) -> None:
+        """What only -v shows."""
+        if self.verbosity > 0:
+            self._write(printable(text))
+
+    def guest(self, data: bytes) -> None:
+        """A guest's own chatter."""
+        if self.verbosity >= 0 and data:
+            self.stream.write(printable(data.decode(errors="replace"), keep="\n\t"))
+            self.stream.flush()
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text + "\n")
+        self.stream.flush()
+
+
+def printable(text: str, keep: str = "\n\t") -> str:
+    """Without control characters: what comes from files and guests must not steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else "\N{REPLACEMENT CHARACTER}" for c in text)

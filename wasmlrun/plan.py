@@ -1,0 +1,228 @@
+"""From what the user said to what will run: worker, grant, model, settings, labels.
+
+Everything that can be wrong with files and options is found here, before anything runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from wasmlrun import bundled
+from wasmlrun.errors import BadManifest, BadModel, BadWorker
+from wasmlrun.grant import Grant, from_manifest, with_writable
+from wasmlrun.labels import read_labels
+from wasmlrun.manifest import Classify, Manifest, Mount, read_manifest
+from wasmlrun.modelfile import ModelSource, read_model
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The command line of `classify` as far as it decides what runs."""
+
+    worker: str | None = None
+    manifest: Path | None = None
+    model: str | None = None
+    labels: Path | None = None
+    writable: Sequence[str] = ()
+    input_layout: str | None = None
+    arguments: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will run. Immutable; the same for every image of the command."""
+
+    worker: Path
+    grant: Grant
+    settings: Classify
+    labels: Sequence[str] | None
+    model: str | None
+    """What the guest is told: a name to load by, or the path in a mounted folder."""
+    source: ModelSource | None
+    """The model as far as the host knows it."""
+    models: Mapping[str, ModelSource] = field(default_factory=dict)
+    """Models that the guest may load by name."""
+    ignored: Sequence[str] = ()
+    arguments: Sequence[str] = ()
+    shown_worker: str = ""
+    shown_model: str | None = None
+
+
+def make_plan(wishes: Wishes) -> Plan:
+    """Find and check everything that the command names.
+
+    Raises:
+        WasmlrunError: of the kind of the first thing that is wrong.
+    """
+    worker = find_worker(wishes.worker)
+    manifest = find_manifest(wishes, worker)
+    if manifest is None:
+        plan = _without_manifest(wishes, worker)
+    elif wishes.model is not None:
+        plan = _with_given_model(wishes, worker, manifest)
+    else:
+        plan = _from_manifest(wishes, worker, manifest)
+    grant = with_writable(plan.grant, wishes.writable)
+    if wishes.input_layout is not None:
+        grant = replace(grant, nhwc_input=wishes.input_layout == "nhwc")
+    labels_file = wishes.labels or plan.settings.labels
+    return replace(
+        plan,
+        grant=grant,
+        labels=read_labels(labels_file) if labels_file else None,
+        arguments=wishes.arguments,
+        shown_worker=wishes.worker or bundled.DEFAULT_WORKER,
+    )
+
+
+def find_worker(name: str | None) -> Path:
+    """The file of a worker given as a path or as the name of a bundled one."""
+    if name is None:
+        name = bundled.DEFAULT_WORKER
+    elif Path(name).exists() or "/" in name or name.endswith((".wasm", ".wat")):
+        return Path(name)
+    found = bundled.worker(name)
+    if found is None:
+        raise BadWorker(
+            f"worker {name} does not exist",
+            f"give a .wasm file, or the name of the bundled worker: {bundled.DEFAULT_WORKER}",
+        )
+    return found
+
+
+def find_manifest(wishes: Wishes, worker: Path) -> Manifest | None:
+    """The manifest that was named, or that stands beside a worker that was named."""
+    if wishes.manifest is not None:
+        return read_manifest(wishes.manifest)
+    beside = worker.with_suffix(".toml")
+    if wishes.worker is not None and beside.is_file():
+        return read_manifest(beside)
+    return None
+
+
+def _without_manifest(wishes: Wishes, worker: Path) -> Plan:
+    """The command line is the grant: WASI-NN, and the model that it names."""
+    if wishes.model is None and wishes.worker is not None and not _is_bundled(worker):
+        if not worker.exists():
+            raise BadWorker(f"worker {worker} does not exist")
+        if not wishes.arguments:
+            raise BadManifest(
+                f"worker {worker} has no manifest: {worker.with_suffix('.toml')} does not exist",
+                "write one, name one with --manifest, or give the worker a model with --model",
+            )
+        return Plan(worker, Grant(nn=True), Classify(), None, None, None)
+    name, source, settings = find_model(wishes.model or bundled.DEFAULT_MODEL)
+    return Plan(
+        worker,
+        Grant(nn=True),
+        settings,
+        None,
+        name,
+        source,
+        {name: source},
+        shown_model=wishes.model or bundled.DEFAULT_MODEL,
+    )
+
+
+def _with_given_model(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
+    """--model replaces the manifest's model; so its own settings replace the manifest's too,
+    unless the manifest was named by the user together with the model."""
+    assert wishes.model is not None
+    name, source, settings = find_model(wishes.model)
+    if wishes.manifest is not None and manifest.classify is not None:
+        settings = manifest.classify
+    elif manifest.classify is not None:
+        settings = replace(settings, protocol=manifest.classify.protocol)
+    models = {**_preloaded(manifest), name: source}
+    return Plan(
+        worker,
+        from_manifest(manifest),
+        settings,
+        None,
+        name,
+        source,
+        models,
+        manifest.ignored,
+        shown_model=wishes.model,
+    )
+
+
+def _from_manifest(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
+    models = _preloaded(manifest)
+    settings = manifest.classify or Classify(protocol="wws")
+    name, source = settings.model, None
+    if name is None and len(models) == 1:
+        name = next(iter(models))
+    if name is not None:
+        source = models.get(name) or read_model(_on_host(name, manifest))
+    return Plan(
+        worker,
+        from_manifest(manifest),
+        settings,
+        None,
+        name,
+        source,
+        models,
+        manifest.ignored,
+        shown_model=name,
+    )
+
+
+def find_model(name: str) -> tuple[str, ModelSource, Classify]:
+    """A model given as a file, a folder, or the name of a bundled one: the name that guests
+    load it by, its bytes, and its settings from the manifest beside it.
+
+    Raises:
+        BadModel: there is none, or it cannot be read.
+    """
+    path = Path(name)
+    if not path.exists() and path.name == name:
+        found = bundled.model(name)
+        if found is None:
+            raise BadModel(
+                f"model {name} does not exist",
+                f"give a model file, or the name of the bundled model: {bundled.DEFAULT_MODEL}",
+            )
+        path = found
+    if path.is_dir():
+        path = path.absolute()
+        manifest = path / f"{path.name}.toml"
+    else:
+        manifest = path.with_suffix(".toml")
+    settings = Classify()
+    if manifest.is_file():
+        settings = read_manifest(manifest).classify or settings
+    return path.stem if not path.is_dir() else path.name, read_model(path), settings
+
+
+def _preloaded(manifest: Manifest) -> dict[str, ModelSource]:
+    return {preload.name: read_model(preload.folder) for preload in manifest.nn.preload_models}
+
+
+def _on_host(guest_path: str, manifest: Manifest) -> Path:
+    """The host's file of a guest path in a mounted folder."""
+    wanted = PurePosixPath(guest_path)
+    if ".." in wanted.parts:
+        raise BadManifest(f"{manifest.path}: classify.model must not contain ..")
+    best: tuple[Mount, PurePosixPath] | None = None
+    for mount in manifest.folders:
+        root = PurePosixPath(mount.guest)
+        if wanted.is_relative_to(root) and (
+            best is None or len(root.parts) > len(PurePosixPath(best[0].guest).parts)
+        ):
+            best = mount, wanted.relative_to(root)
+    if best is None:
+        known = ", ".join(m.guest for m in manifest.folders) or "none"
+        raise BadManifest(
+            f"{manifest.path}: classify.model = {guest_path!r} is in no mounted folder "
+            "and names no preloaded model",
+            f"mounted folders: {known}",
+        )
+    return best[0].host.joinpath(*best[1].parts)
+
+
+def _is_bundled(worker: Path) -> bool:
+    return worker == bundled.worker(worker.stem)
+

@@ -1,0 +1,153 @@
+"""Answers on stdout: a table, tab-separated lines, or JSON Lines, all from the same results.
+
+Nothing else in the program writes answers to stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TextIO
+
+from wasmlrun.errors import WasmlrunError
+from wasmlrun.labels import Prediction
+from wasmlrun.messages import printable
+
+SCHEMA = 1
+BAR_WIDTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What `--expect` and `--min-score` wanted and whether it came."""
+
+    labels: str
+    min_score: float | None
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """The answer for one image."""
+
+    image: str
+    worker: str
+    model: str | None
+    predictions: Sequence[Prediction]
+    timings_ms: Mapping[str, float]
+    expectation: Expectation | None = None
+
+
+class Report(Protocol):
+    """Where results go, in the order of the images."""
+
+    def result(self, result: ImageResult) -> None:
+        """An image was classified."""
+
+    def failure(self, image: str | None, error: WasmlrunError) -> None:
+        """An image, or with None the whole command, failed."""
+
+
+def choose(as_json: bool, stream: TextIO | None = None) -> Report:
+    """JSON Lines if asked, a table on a terminal, tab-separated lines otherwise."""
+    out = stream if stream is not None else sys.stdout
+    if as_json:
+        return JsonReport(out)
+    return TableReport(out) if out.isatty() else PlainReport(out)
+
+
+class JsonReport:
+    """One JSON object a line; the keys are a contract under `schema`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def result(self, result: ImageResult) -> None:
+        """`image`, `worker`, `model`, `predictions`, `timings_ms`, and `expected` if asked."""
+        entry: dict[str, Any] = {
+            "schema": SCHEMA,
+            "image": result.image,
+            "worker": result.worker,
+            "model": result.model,
+            "predictions": [
+                {"index": p.index, "label": p.label, "score": p.score} for p in result.predictions
+            ],
+            "timings_ms": {name: round(ms, 2) for name, ms in result.timings_ms.items()},
+        }
+        if result.expectation is not None:
+            entry["expected"] = {
+                "labels": result.expectation.labels,
+                "min_score": result.expectation.min_score,
+                "met": result.expectation.met,
+            }
+        self._line(entry)
+
+    def failure(self, image: str | None, error: WasmlrunError) -> None:
+        """`image` and `error` with `code`, `message`, `hint`."""
+        self._line(
+            {
+                "schema": SCHEMA,
+                "image": image,
+                "error": {"code": error.code, "message": error.message, "hint": error.hint},
+            }
+        )
+
+    def _line(self, entry: Mapping[str, Any]) -> None:
+        print(json.dumps(entry, ensure_ascii=False), file=self._stream, flush=True)
+
+
+class PlainReport:
+    """`IMAGE<TAB>LABEL<TAB>SCORE<TAB>INDEX`, one line a prediction."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def result(self, result: ImageResult) -> None:
+        """The predictions, highest first."""
+        for p in result.predictions:
+            index = "" if p.index is None else str(p.index)
+            fields = (result.image, p.label, f"{p.score:.4f}", index)
+            print("\t".join(printable(f, keep="") for f in fields), file=self._stream)
+        self._stream.flush()
+
+    def failure(self, image: str | None, error: WasmlrunError) -> None:
+        """Failures are told on stderr only."""
+
+
+class TableReport:
+    """A block of label, score and bar for each image."""
+
+    def __init__(self, stream: TextIO) -> None:
+        # only here: a pipe or --json needs no rich
+        from rich.console import Console
+
+        self._console = Console(file=stream, highlight=False)
+
+    def result(self, result: ImageResult) -> None:
+        """The image's name, then one row a prediction."""
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(
+            title=Text(printable(result.image, keep=""), style="bold"),
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+            show_header=False,
+        )
+        table.add_column("label", overflow="fold")
+        table.add_column("score", justify="right", no_wrap=True)
+        table.add_column("bar", width=BAR_WIDTH)
+        for rank, p in enumerate(result.predictions):
+            table.add_row(
+                Text(printable(p.label, keep=""), style="bold" if rank == 0 else ""),
+                Text(f"{p.score:.1%}" if 0 <= p.score <= 1 else f"{p.score:.4g}"),
+                ProgressBar(total=1.0, completed=min(max(p.score, 0.0), 1.0), width=BAR_WIDTH),
+            )
+        self._console.print(table)
+
+    def failure(self, image: str | None, error: WasmlrunError) -> None:
+        """Failures are told on stderr only."""

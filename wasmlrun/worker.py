@@ -1,0 +1,365 @@
+"""A worker: a WebAssembly command, compiled once, run in a fresh sandboxed instance each time.
+
+The instance gets the mounts and variables of its Grant, its standard input as bytes, and the
+host functions of WASI and, where granted, of WASI-NN. There is no network and nothing is
+inherited. Traps, exits and limits become typed errors.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wasmtime import (
+    Config,
+    Engine,
+    ExitTrap,
+    Func,
+    FuncType,
+    Linker,
+    Module,
+    Store,
+    Trap,
+    WasiConfig,
+    WasmtimeError,
+)
+
+from wasmlrun import nn
+from wasmlrun.errors import BadModel, BadWorker, LimitExceeded, WorkerFailed
+from wasmlrun.grant import Grant
+from wasmlrun.session import NnError, Session
+from wasmlrun.tensor import Tensor
+
+DEFAULT_MEMORY = 1 << 30
+DEFAULT_TIMEOUT = 60.0
+DEFAULT_OUTPUT = 16 << 20
+_CORE = b"\0asm\x01\0\0\0"
+_WASI = "wasi_snapshot_preview1"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an instance may use."""
+
+    timeout: float = DEFAULT_TIMEOUT
+    """Seconds of wall clock for the whole command."""
+    memory: int = DEFAULT_MEMORY
+    """Bytes of linear memory."""
+    output: int = DEFAULT_OUTPUT
+    """Bytes written to stdout and stderr together."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRun:
+    """What an instance did."""
+
+    stdout: bytes
+    exit_code: int
+    output: Tensor | None
+    """The tensor that the guest fetched last."""
+    failure: NnError | None
+    """The last WASI-NN call that failed."""
+
+
+class Runtime:
+    """The WebAssembly engine and the clock that interrupts its guests."""
+
+    def __init__(self, limits: Limits) -> None:
+        config = Config()
+        config.epoch_interruption = True
+        self.engine = Engine(config)
+        self.limits = limits
+        self._timed_out = threading.Event()
+        self._timer: threading.Timer | None = None
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether the time is over."""
+        return self._timed_out.is_set()
+
+    @contextmanager
+    def clock(self) -> Iterator[None]:
+        """Interrupt guests once the time limit has passed."""
+
+        def ring() -> None:
+            self._timed_out.set()
+            self.engine.increment_epoch()
+
+        self._timer = threading.Timer(self.limits.timeout, ring)
+        self._timer.daemon = True
+        self._timer.start()
+        try:
+            yield
+        finally:
+            self._timer.cancel()
+
+    def timeout_error(self) -> LimitExceeded:
+        """The sentence for a run that took too long."""
+        return LimitExceeded(
+            f"the time limit of {self.limits.timeout:g} s was reached",
+            "raise it with --timeout SECONDS",
+        )
+
+
+class Worker:
+    """A compiled module and what it imports."""
+
+    def __init__(self, runtime: Runtime, path: Path) -> None:
+        """Read and compile.
+
+        Raises:
+            BadWorker: no such file, no WebAssembly, or not a program.
+        """
+        self.path = path
+        self._runtime = runtime
+        self._module = _compile(runtime.engine, path)
+        self._imports = list(_imports(self._module))
+        if not any(export.name == "_start" for export in self._module.exports):
+            raise BadWorker(
+                f"worker {path} exports no _start function",
+                "build it as a WASI command: a program with main, for target wasm32-wasi",
+            )
+
+    @property
+    def uses_nn(self) -> bool:
+        """Whether it imports WASI-NN."""
+        return any(module in nn.MODULES for module, _, _ in self._imports)
+
+    def linked(self, grant: Grant) -> LinkedWorker:
+        """Provide its imports as far as the grant allows.
+
+        Raises:
+            BadWorker: an import that nobody provides.
+        """
+        return LinkedWorker(self._runtime, self.path, self._module, self._imports, grant)
+
+
+class LinkedWorker:
+    """A worker with its imports provided; runs one instance at a time."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        path: Path,
+        module: Module,
+        imports: Sequence[tuple[str, str, int]],
+        grant: Grant,
+    ) -> None:
+        self._runtime = runtime
+        self._path = path
+        self._grant = grant
+        self._nn = nn.CoreBinding()
+        linker = Linker(runtime.engine)
+        linker.define_wasi()
+        if grant.nn:
+            self._nn.define(linker, [i for i in imports if i[0] in nn.MODULES])
+        _check_imports(path, imports, grant, linker, Store(runtime.engine))
+        try:
+            self._instance = linker.instantiate_pre(module)
+        except WasmtimeError as e:
+            raise BadWorker(f"worker {path} cannot be linked: {_sentence(e)}") from e
+
+    def run(
+        self,
+        *,
+        session: Session | None,
+        arguments: Sequence[str] = (),
+        environ: Sequence[tuple[str, str]] = (),
+        stdin: bytes | None = b"",
+        stdout: Callable[[bytes], None] | None = None,
+        stderr: Callable[[bytes], None] | None = None,
+    ) -> GuestRun:
+        """Run a fresh instance to its end.
+
+        Without `stdout` the guest's output is kept in the result. `stdin` None lets the guest
+        read this process's standard input.
+
+        Raises:
+            WorkerFailed: it trapped. LimitExceeded: it reached a limit.
+        """
+        runtime = self._runtime
+        output = _Output(runtime.limits.output)
+        wasi = WasiConfig()
+        wasi.argv = [self._path.name, *arguments]
+        wasi.env = [*self._grant.environ.items(), *environ]
+        if stdin is None:
+            wasi.inherit_stdin()
+        else:
+            _stdin_bytes(wasi, stdin)
+        kept: list[bytes] = []
+        wasi.stdout_custom = output.to(stdout or kept.append)
+        wasi.stderr_custom = output.to(stderr or (lambda data: None))
+        for mount in self._grant.mounts:
+            try:
+                wasi.preopen_dir(str(mount.host), mount.guest, mount.writable)
+            except WasmtimeError as e:
+                raise BadWorker(
+                    f"folder {mount.host} cannot be mounted at {mount.guest}: {_sentence(e)}"
+                ) from e
+        store = Store(runtime.engine)
+        store.set_wasi(wasi)
+        store.set_limits(memory_size=runtime.limits.memory)
+        # the first tick of the epoch ends the guest; none comes before the time is over
+        store.set_epoch_deadline(1)
+        self._nn.session = session
+        try:
+            exit_code = self._start(store)
+        finally:
+            self._nn.session = None
+            store.close()
+        if output.exceeded:
+            raise output.error()
+        return GuestRun(
+            b"".join(kept),
+            exit_code,
+            session.last_output if session else None,
+            session.failure if session else None,
+        )
+
+    def _start(self, store: Store) -> int:
+        runtime = self._runtime
+        if runtime.timed_out:
+            raise runtime.timeout_error()
+        try:
+            instance = self._instance.instantiate(store)
+            start = instance.exports(store)["_start"]
+            assert isinstance(start, Func)
+            start(store)
+        except ExitTrap as e:
+            return int(e.code)
+        except (Trap, WasmtimeError) as e:
+            if runtime.timed_out:
+                raise runtime.timeout_error() from e
+            raise self._trapped(e) from e
+        return 0
+
+    def _trapped(self, error: Trap | WasmtimeError) -> WorkerFailed | LimitExceeded:
+        sentence = _sentence(error)
+        if "memory" in sentence and "exceeds" in sentence:
+            return LimitExceeded(
+                f"worker {self._path.name} wants more than the memory limit of "
+                f"{self._runtime.limits.memory} bytes: {sentence}",
+                "raise it with --max-memory",
+            )
+        return WorkerFailed(f"worker {self._path.name} trapped: {sentence}")
+
+
+def explain(run: GuestRun, what: str) -> WorkerFailed | BadModel:
+    """The error for a run that ended without an answer, with the WASI-NN call to blame."""
+    if run.failure is None:
+        return WorkerFailed(what)
+    message = f"{what} – its last failed WASI-NN call: {run.failure.message}"
+    if run.failure.model:
+        return BadModel(message, "check the model file with: wasmlrun models info FILE")
+    return WorkerFailed(message)
+
+
+class _Output:
+    """Counts what a guest writes and cuts it off at the limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._written = 0
+        self.exceeded = False
+
+    def to(self, sink: Callable[[bytes], None]) -> Callable[[bytes], int | None]:
+        def write(data: bytes) -> int | None:
+            self._written += len(data)
+            if self._written > self._limit:
+                self.exceeded = True
+                return -5  # EIO, to the guest
+            sink(data)
+            return None
+
+        return write
+
+    def error(self) -> LimitExceeded:
+        return LimitExceeded(
+            f"the worker wrote more than the output limit of {self._limit} bytes",
+            "raise it with --max-output",
+        )
+
+
+def _compile(engine: Engine, path: Path) -> Module:
+    try:
+        code = path.read_bytes()
+    except FileNotFoundError:
+        raise BadWorker(f"worker {path} does not exist") from None
+    except IsADirectoryError:
+        raise BadWorker(f"worker {path} is a folder", "name the .wasm file in it") from None
+    except OSError as e:
+        raise BadWorker(f"worker {path} cannot be read: {e.strerror}") from e
+    if not code.startswith(_CORE):
+        raise BadWorker(
+            f"worker {path} is not a WebAssembly module",
+            "a module starts with the bytes 00 61 73 6d 01 00 00 00",
+        )
+    try:
+        return Module(engine, code)
+    except WasmtimeError as e:
+        raise BadWorker(f"worker {path} is not valid WebAssembly: {_sentence(e)}") from e
+
+
+def _imports(module: Module) -> Iterator[tuple[str, str, int]]:
+    """(module, name, number of parameters) of each import; -1 for what is no function."""
+    for item in module.imports:
+        arity = len(item.type.params) if isinstance(item.type, FuncType) else -1
+        yield item.module, item.name or "", arity
+
+
+def _check_imports(
+    path: Path,
+    imports: Sequence[tuple[str, str, int]],
+    grant: Grant,
+    linker: Linker,
+    store: Store,
+) -> None:
+    wants_nn = [i for i in imports if i[0] in nn.MODULES]
+    if wants_nn and not grant.nn:
+        raise BadWorker(
+            f"worker {path} uses WASI-NN ({wants_nn[0][0]}.{wants_nn[0][1]}) and "
+            f"{grant.said_by} does not allow it",
+            'add to the manifest: [features.wasi_nn] allowed_backends = ["openvino"]'
+            if grant.said_by != "the command line"
+            else "leave out --no-nn",
+        )
+    missing = []
+    for module, name, arity in imports:
+        try:
+            linker.get(store, module, name)
+        except WasmtimeError:
+            missing.append(f"{module}.{name}" + (f" ({arity} arguments)" if arity >= 0 else ""))
+    if missing:
+        others = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise BadWorker(
+            f"worker {path} imports what nobody provides here: {', '.join(missing[:3])}{others}",
+            f"provided are {_WASI} and WASI-NN ({', '.join(nn.MODULES)})",
+        )
+
+
+def _stdin_bytes(wasi: WasiConfig, data: bytes) -> None:
+    # wasmtime's C API takes stdin as bytes; its Python class has only files for it
+    from wasmtime import _ffi as ffi
+
+    vector = ffi.wasm_byte_vec_t()
+    buffer = ctypes.cast(ctypes.c_char_p(data), ctypes.POINTER(ffi.wasm_byte_t))
+    ffi.wasm_byte_vec_new(ctypes.byref(vector), len(data), buffer)
+    # takes ownership of the vector
+    ffi.wasi_config_set_stdin_bytes(wasi.ptr(), ctypes.byref(vector))
+
+
+def _sentence(error: Trap | WasmtimeError) -> str:
+    """What wasmtime says, in one line: the head and the causes, without the backtrace."""
+    text = error.message if isinstance(error, Trap) else str(error)
+    head, _, causes = text.partition("Caused by:")
+    lines = [] if head.startswith("error while executing") else [head.strip().splitlines()[0]]
+    for line in causes.splitlines():
+        sentence = re.sub(r"^\s*(\d+: )?(wasm trap: )?", "", line).strip()
+        if sentence:
+            lines.append(sentence)
+    return "; ".join(lines)[:400] or "no reason given"
