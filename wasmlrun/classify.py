@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wasmlrun import image as images
 from wasmlrun import preprocess
@@ -33,7 +33,7 @@ class Options:
     device: str | None = None
     strict_device: bool = False
     max_pixels: int = images.MAX_PIXELS
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 def classify(

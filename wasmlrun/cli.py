@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
 
             near = get_close_matches(args[0], COMMANDS, 1) if args else []
             if near:
-                e.message += f" Did you mean {near[0]!r}?"
+                raise click.UsageError(f"{e.message} Did you mean {near[0]!r}?", ctx) from e
             raise
 
 

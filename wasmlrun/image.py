@@ -24,7 +24,9 @@ def read_image(name: str) -> bytes:
     if name == STDIN:
         data = sys.stdin.buffer.read()
         if not data:
-            raise BadImage("standard input is empty", "pipe an image in: cat photo.jpg | wasmlrun classify -")
+            raise BadImage(
+                "standard input is empty", "pipe an image in: cat photo.jpg | wasmlrun classify -"
+            )
         return data
     path = Path(name)
     try:
@@ -32,7 +34,9 @@ def read_image(name: str) -> bytes:
     except FileNotFoundError:
         raise BadImage(f"image {name} does not exist") from None
     except IsADirectoryError:
-        raise BadImage(f"image {name} is a folder", f"name the files: {name.rstrip('/')}/*.jpg") from None
+        raise BadImage(
+            f"image {name} is a folder", f"name the files: {name.rstrip('/')}/*.jpg"
+        ) from None
     except OSError as e:
         raise BadImage(f"image {name} cannot be read: {e.strerror}") from e
     except ValueError as e:  # a NUL in the name
@@ -42,7 +46,9 @@ def read_image(name: str) -> bytes:
     return data
 
 
-def decode(data: bytes, name: str, *, at_least: int = 0, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(
+    data: bytes, name: str, *, at_least: int = 0, max_pixels: int = MAX_PIXELS
+) -> Image.Image:
     """Pixels of the first frame in mode RGB: EXIF orientation applied, alpha over white.
 
     `at_least` is the side that will be needed after scaling: a large JPEG is decoded at a
@@ -75,8 +81,20 @@ def decode(data: bytes, name: str, *, at_least: int = 0, max_pixels: int = MAX_P
     except Image.DecompressionBombError as e:
         raise BadImage(f"image {name} is refused: {e}") from e
     # damaged files make Pillow's decoders raise nearly anything
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError,
-            OverflowError, ZeroDivisionError, AttributeError, MemoryError, NotImplementedError) as e:
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        IndexError,
+        KeyError,
+        TypeError,
+        OverflowError,
+        ZeroDivisionError,
+        AttributeError,
+        MemoryError,
+        NotImplementedError,
+    ) as e:
         raise BadImage(f"image {name} is damaged: {_first_line(e)}") from e
 
 
@@ -104,7 +122,9 @@ def _from_deep(image: Image.Image) -> Image.Image:
     if low >= 0 and high <= 65535:
         low, high = 0.0, 65535.0
     factor = 255.0 / (high - low) if high > low else 0.0
-    return deep.point(lambda value: value * factor + (0.5 - low * factor)).convert("L").convert("RGB")
+    return (
+        deep.point(lambda value: value * factor + (0.5 - low * factor)).convert("L").convert("RGB")
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -17,7 +17,6 @@ import math
 import struct
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 from wasmtime import Caller, FuncType, Linker, Memory, ValType
 
@@ -325,9 +324,7 @@ def _read_name(memory: GuestMemory, pointer: int, size: int) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise NnError(
-            NnErrno.INVALID_ARGUMENT, "load_by_name: the name is not UTF-8"
-        ) from None
+        raise NnError(NnErrno.INVALID_ARGUMENT, "load_by_name: the name is not UTF-8") from None
 
 
 def _read_shape(memory: GuestMemory, pointer: int, rank: int) -> tuple[int, ...]:
@@ -373,5 +370,3 @@ def _target(number: int) -> str:
             f"load: execution target {number} is unknown (0 cpu, 1 gpu, 2 tpu, 3 auto)",
         )
     return _TARGETS[number]
-
-

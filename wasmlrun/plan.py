@@ -128,14 +128,15 @@ def _without_manifest(wishes: Wishes, worker: Path) -> Plan:
 
 def _with_given_model(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
     """--model replaces the manifest's model; so its own settings replace the manifest's too,
-    unless the manifest was named by the user together with the model."""
+    unless the manifest was named by the user together with the model.
+    """
     assert wishes.model is not None
     name, source, settings = find_model(wishes.model)
     if wishes.manifest is not None and manifest.classify is not None:
         settings = manifest.classify
     elif manifest.classify is not None:
         settings = replace(settings, protocol=manifest.classify.protocol)
-    models = {**_preloaded(manifest), name: source}
+    models = {**preloaded(manifest), name: source}
     return Plan(
         worker,
         from_manifest(manifest),
@@ -150,7 +151,7 @@ def _with_given_model(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
 
 
 def _from_manifest(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
-    models = _preloaded(manifest)
+    models = preloaded(manifest)
     settings = manifest.classify or Classify(protocol="wws")
     name, source = settings.model, None
     if name is None and len(models) == 1:
@@ -197,8 +198,19 @@ def find_model(name: str) -> tuple[str, ModelSource, Classify]:
     return path.stem if not path.is_dir() else path.name, read_model(path), settings
 
 
-def _preloaded(manifest: Manifest) -> dict[str, ModelSource]:
+def preloaded(manifest: Manifest) -> dict[str, ModelSource]:
+    """The models of `preload_models` by the names that guests load them by."""
     return {preload.name: read_model(preload.folder) for preload in manifest.nn.preload_models}
+
+
+def named_models(texts: Sequence[str]) -> dict[str, ModelSource]:
+    """Models given as `[NAME=]FILE`, by name; a file alone goes by its own name."""
+    models = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        known, source, _ = find_model(file if equals else text)
+        models[name if equals else known] = source
+    return models
 
 
 def _on_host(guest_path: str, manifest: Manifest) -> Path:
@@ -225,4 +237,3 @@ def _on_host(guest_path: str, manifest: Manifest) -> Path:
 
 def _is_bundled(worker: Path) -> bool:
     return worker == bundled.worker(worker.stem)
-

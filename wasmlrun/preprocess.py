@@ -131,9 +131,7 @@ def scale_to(image: Image.Image, spec: InputSpec) -> Image.Image:
     return image.resize(target, bilinear, box=(left, top, left + box_width, top + box_height))
 
 
-def _from_port(
-    wanted: Classify, port: Port | None
-) -> tuple[str, int, int, int | None, DType]:
+def _from_port(wanted: Classify, port: Port | None) -> tuple[str, int, int, int | None, DType]:
     size = wanted.size
     dtype = DType(wanted.dtype) if wanted.dtype else DType.U8
     if port is None:

@@ -58,6 +58,12 @@ def choose(as_json: bool, stream: TextIO | None = None) -> Report:
     return TableReport(out) if out.isatty() else PlainReport(out)
 
 
+def write_raw(data: bytes) -> None:
+    """Bytes that are an answer as they are, such as a response's body."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
 class JsonReport:
     """One JSON object a line; the keys are a contract under `schema`."""
 

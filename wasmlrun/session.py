@@ -267,9 +267,7 @@ class Session:
         return Tensor(shape, port.dtype, tensor.data)
 
 
-def _port(
-    ports: Sequence[Port], index: int | str, what: str, side: str
-) -> tuple[int, Port]:
+def _port(ports: Sequence[Port], index: int | str, what: str, side: str) -> tuple[int, Port]:
     if isinstance(index, int):
         if 0 <= index < len(ports):
             return index, ports[index]
@@ -300,9 +298,7 @@ def _fitting_shape(given: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int
     while len(core) > len(wanted) and core[0] == 1:
         core = core[1:]
     core = (1,) * (len(wanted) - len(core)) + core
-    fits = len(core) == len(wanted) and all(
-        w in (-1, g) for g, w in zip(core, wanted, strict=True)
-    )
+    fits = len(core) == len(wanted) and all(w in (-1, g) for g, w in zip(core, wanted, strict=True))
     return core if fits else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from wasmlrun.modelfile import Encoding, ModelSource
@@ -22,5 +22,4 @@ def model_file(source: ModelSource) -> Iterator[Path]:
             file.write(source.parts[0])
         yield Path(name)
     finally:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
+        Path(name).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ inherited. Traps, exits and limits become typed errors.
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -50,8 +51,8 @@ class Limits:
     """Seconds of wall clock for the whole command."""
     memory: int = DEFAULT_MEMORY
     """Bytes of linear memory."""
-    output: int = DEFAULT_OUTPUT
-    """Bytes written to stdout and stderr together."""
+    output: int | None = DEFAULT_OUTPUT
+    """Bytes written to stdout and stderr together; None is any number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +171,15 @@ class LinkedWorker:
         session: Session | None,
         arguments: Sequence[str] = (),
         environ: Sequence[tuple[str, str]] = (),
-        stdin: bytes | None = b"",
+        stdin: bytes | None = None,
         stdout: Callable[[bytes], None] | None = None,
         stderr: Callable[[bytes], None] | None = None,
+        inherit: bool = False,
     ) -> GuestRun:
         """Run a fresh instance to its end.
 
-        Without `stdout` the guest's output is kept in the result. `stdin` None lets the guest
-        read this process's standard input.
+        Without `stdout` the guest's output is kept in the result. With `inherit` the guest has
+        this process's own streams; its output is counted only if there is a limit.
 
         Raises:
             WorkerFailed: it trapped. LimitExceeded: it reached a limit.
@@ -187,13 +189,19 @@ class LinkedWorker:
         wasi = WasiConfig()
         wasi.argv = [self._path.name, *arguments]
         wasi.env = [*self._grant.environ.items(), *environ]
-        if stdin is None:
+        kept: list[bytes] = []
+        if inherit and stdin is None:
             wasi.inherit_stdin()
         else:
-            _stdin_bytes(wasi, stdin)
-        kept: list[bytes] = []
-        wasi.stdout_custom = output.to(stdout or kept.append)
-        wasi.stderr_custom = output.to(stderr or (lambda data: None))
+            _stdin_bytes(wasi, stdin or b"")
+        if inherit and runtime.limits.output is None:
+            wasi.inherit_stdout()
+            wasi.inherit_stderr()
+        else:
+            if inherit:
+                stdout, stderr = _to_descriptor(1), _to_descriptor(2)
+            wasi.stdout_custom = output.to(stdout or kept.append)
+            wasi.stderr_custom = output.to(stderr or (lambda data: None))
         for mount in self._grant.mounts:
             try:
                 wasi.preopen_dir(str(mount.host), mount.guest, mount.writable)
@@ -262,7 +270,7 @@ def explain(run: GuestRun, what: str) -> WorkerFailed | BadModel:
 class _Output:
     """Counts what a guest writes and cuts it off at the limit."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int | None) -> None:
         self._limit = limit
         self._written = 0
         self.exceeded = False
@@ -270,7 +278,7 @@ class _Output:
     def to(self, sink: Callable[[bytes], None]) -> Callable[[bytes], int | None]:
         def write(data: bytes) -> int | None:
             self._written += len(data)
-            if self._written > self._limit:
+            if self._limit is not None and self._written > self._limit:
                 self.exceeded = True
                 return -5  # EIO, to the guest
             sink(data)
@@ -283,6 +291,14 @@ class _Output:
             f"the worker wrote more than the output limit of {self._limit} bytes",
             "raise it with --max-output",
         )
+
+
+def _to_descriptor(number: int) -> Callable[[bytes], None]:
+    def write(data: bytes) -> None:
+        while data:
+            data = data[os.write(number, data) :]
+
+    return write
 
 
 def _compile(engine: Engine, path: Path) -> Module:

@@ -47,8 +47,13 @@ class Context(Protocol):
 class Graph(Protocol):
     """A model that is ready to run on a device."""
 
-    inputs: Sequence[Port]
-    outputs: Sequence[Port]
+    @property
+    def inputs(self) -> Sequence[Port]:
+        """In the model's order."""
+
+    @property
+    def outputs(self) -> Sequence[Port]:
+        """In the model's order."""
 
     def open(self) -> Context:
         """A new execution context. Raises EngineError."""
@@ -60,8 +65,9 @@ class Graph(Protocol):
 class Backend(Protocol):
     """An inference engine."""
 
-    name: str
-    """As in a manifest's `allowed_backends`."""
+    @property
+    def name(self) -> str:
+        """As in a manifest's `allowed_backends`."""
 
     def devices(self) -> Sequence[str]:
         """Devices found on this machine, such as `CPU`, `GPU`, `NPU`."""

@@ -26,21 +26,48 @@ PATH = click.Path(path_type=Path)
     help="ONNX, TFLite, OpenVINO IR or frozen TensorFlow model; needs no manifest.",
 )
 @click.option("--labels", type=PATH, metavar="FILE", help="Label file, one label a line.")
-@click.option("-k", "--top", type=click.IntRange(1), default=5, metavar="N", show_default=True,
-              help="How many predictions to print.")
+@click.option(
+    "-k",
+    "--top",
+    type=click.IntRange(1),
+    default=5,
+    metavar="N",
+    show_default=True,
+    help="How many predictions to print.",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an image.")
-@click.option("--expect", metavar="LABEL", help="Exit 1 unless the first prediction is LABEL "
-              "(a comma-separated list of synonyms).")
-@click.option("--min-score", type=float, metavar="X",
-              help="Exit 1 unless the first score is at least X.")
-@click.option("--writable", multiple=True, metavar="GUEST_PATH",
-              help="Let the worker write to a mounted folder.")
-@click.option("--arg", "arguments", multiple=True, metavar="ARG",
-              help="Argument for the worker's own command line; repeatable.")
-@click.option("--input-layout", type=click.Choice(["nhwc", "nchw"]),
-              help="nhwc: the worker's bytes are H×W×C although its dims say N,C,H,W.")
-@click.option("--max-pixels", type=click.IntRange(1), metavar="N",
-              help="Refuse larger images. Default: 100 megapixels.")
+@click.option(
+    "--expect",
+    metavar="LABEL",
+    help="Exit 1 unless the first prediction is LABEL (a comma-separated list of synonyms).",
+)
+@click.option(
+    "--min-score", type=float, metavar="X", help="Exit 1 unless the first score is at least X."
+)
+@click.option(
+    "--writable",
+    multiple=True,
+    metavar="GUEST_PATH",
+    help="Let the worker write to a mounted folder.",
+)
+@click.option(
+    "--arg",
+    "arguments",
+    multiple=True,
+    metavar="ARG",
+    help="Argument for the worker's own command line; repeatable.",
+)
+@click.option(
+    "--input-layout",
+    type=click.Choice(["nhwc", "nchw"]),
+    help="nhwc: the worker's bytes are H×W×C although its dims say N,C,H,W.",
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Refuse larger images. Default: 100 megapixels.",
+)
 @device_options
 @limit_options
 @verbosity_options
@@ -77,9 +104,7 @@ def command(
     messages = Messages(verbosity)
     report = choose(as_json)
     try:
-        plan = make_plan(
-            Wishes(worker, manifest, model, labels, writable, input_layout, arguments)
-        )
+        plan = make_plan(Wishes(worker, manifest, model, labels, writable, input_layout, arguments))
         options = Options(
             top=top,
             expect=expect,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from wasmlrun.backends import Port
 from wasmlrun.errors import BadModel
-from wasmlrun.labels import Prediction, label_offset, label_of, probabilities, rank
+from wasmlrun.labels import Prediction, label_of, label_offset, probabilities, rank
 from wasmlrun.manifest import Classify
 from wasmlrun.modelfile import Encoding
 from wasmlrun.tensor import Tensor
@@ -53,9 +53,7 @@ def predictions(
         return _labelled(own, run, settings, labels)[:top]
     if run.output is None:
         raise explain(run, "the worker gave no answer: it fetched no output and printed no ranking")
-    return rank(
-        probabilities(run.output, settings.scores), labels, settings.label_offset, top
-    )
+    return rank(probabilities(run.output, settings.scores), labels, settings.label_offset, top)
 
 
 def parse_ranking(stdout: bytes) -> list[tuple[int, float]] | None:
@@ -86,7 +84,5 @@ def _labelled(
     offset = label_offset(classes, labels, settings.label_offset)
     highest = max(index for index, _ in ranking)
     if labels is not None and highest + offset >= len(labels):
-        raise BadModel(
-            f"the worker named class {highest}, and there are {len(labels)} labels"
-        )
+        raise BadModel(f"the worker named class {highest}, and there are {len(labels)} labels")
     return [Prediction(i, label_of(i, labels, offset), score) for i, score in ranking]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from wasmlrun.errors import WorkerFailed
+from wasmlrun.errors import UsageFault, WorkerFailed
 from wasmlrun.labels import Prediction
 from wasmlrun.worker import GuestRun, explain
 
@@ -38,6 +40,22 @@ def request(method: str, url: str, body: bytes, headers: Mapping[str, str] | Non
             "params": {},
         }
     ).encode("utf-8", "surrogateescape")
+
+
+def read_body(file: str | None) -> bytes:
+    """A request's body from a file, or from standard input for `-`.
+
+    Raises:
+        UsageFault: the file cannot be read.
+    """
+    if file is None:
+        return b""
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as e:
+        raise UsageFault(f"--body {file}: {e.strerror}") from e
 
 
 def image_request(image: bytes) -> bytes:

@@ -173,7 +173,9 @@ def reason(text: str) -> str:
     kept = [
         line
         for line in lines
-        if line and not line.startswith(("Exception from ", "Check '")) and line != "[ GENERAL_ERROR ]"
+        if line
+        and not line.startswith(("Exception from ", "Check '"))
+        and line != "[ GENERAL_ERROR ]"
     ]
     if not kept:
         kept = [line for line in lines if line]

@@ -1,0 +1,113 @@
+"""`wasmlrun run`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wasmlrun.commands.options import device_options, limit_options, verbosity_options
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("worker")
+@click.argument("arguments", nargs=-1, metavar="[-- ARGS...]")
+@click.option("--manifest", type=PATH, metavar="FILE", help="Manifest to use.")
+@click.option(
+    "--dir", "dirs", multiple=True, metavar="HOST:GUEST[:rw]", help="Mount a folder; repeatable."
+)
+@click.option(
+    "--env", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable; repeatable."
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="A model the program may load by name; repeatable.",
+)
+@click.option("--no-nn", is_flag=True, help="Provide no WASI-NN.")
+@click.option("--writable", multiple=True, metavar="GUEST_PATH", help="Make a mount writable.")
+@click.option(
+    "--input-layout",
+    type=click.Choice(["nhwc", "nchw"]),
+    help="nhwc: tensors' bytes are H×W×C although their dims say N,C,H,W.",
+)
+@click.option(
+    "--request",
+    nargs=2,
+    metavar="METHOD PATH",
+    help="Send a Wasm Workers Server request and print the response's body.",
+)
+@click.option("--body", metavar="FILE", help="Body of the request; - is standard input.")
+@device_options
+@limit_options
+@verbosity_options
+def command(
+    worker: str,
+    arguments: tuple[str, ...],
+    manifest: Path | None,
+    dirs: tuple[str, ...],
+    variables: tuple[str, ...],
+    models: tuple[str, ...],
+    no_nn: bool,
+    writable: tuple[str, ...],
+    input_layout: str | None,
+    request: tuple[str, str] | None,
+    body: str | None,
+    verbosity: int,
+    **rest: Any,
+) -> int:
+    """Run any WASI program in the sandbox.
+
+    Its standard streams and exit code are passed through. What follows -- is the program's own
+    command line. Without a manifest these options are all that the program gets; there is
+    never a network.
+    """
+    from dataclasses import replace
+
+    from wasmlrun.backends.openvino import OpenVINO
+    from wasmlrun.commands.options import limits_from
+    from wasmlrun.devices import DeviceChoice
+    from wasmlrun.errors import WasmlrunError
+    from wasmlrun.grant import Grant, from_manifest, with_writable
+    from wasmlrun.messages import Messages
+    from wasmlrun.plan import Wishes, find_manifest, find_worker, named_models, preloaded
+    from wasmlrun.protocols import wws
+    from wasmlrun.report import write_raw
+    from wasmlrun.run import parse_mounts, parse_variable, response_body, run_program
+
+    messages = Messages(verbosity)
+    try:
+        path = find_worker(worker)
+        found = find_manifest(Wishes(worker, manifest), path)
+        grant = from_manifest(found) if found is not None else Grant(nn=True)
+        grant = replace(
+            grant,
+            mounts=parse_mounts(dirs, grant.mounts),
+            environ={**grant.environ, **dict(map(parse_variable, variables))},
+            nn=grant.nn and not no_nn,
+            nhwc_input=input_layout == "nhwc" if input_layout else grant.nhwc_input,
+        )
+        backend = OpenVINO(rest["precision"])
+        run = run_program(
+            path,
+            arguments,
+            with_writable(grant, writable),
+            {**(preloaded(found) if found else {}), **named_models(models)},
+            DeviceChoice(backend, rest["device"], messages.warn, strict=rest["strict_device"]),
+            backend,
+            limits_from(rest, unlimited_output=request is None),
+            messages,
+            request=wws.request(*request, wws.read_body(body)) if request else None,
+        )
+        if request is None:
+            return run.exit_code
+        write_raw(response_body(run))
+        return 0
+    except WasmlrunError as error:
+        messages.error(error)
+        return error.exit_code

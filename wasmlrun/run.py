@@ -1,0 +1,108 @@
+"""`wasmlrun run`: any WASI program in the sandbox, its streams and exit code passed through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wasmlrun.backends import Backend
+from wasmlrun.devices import DeviceChoice
+from wasmlrun.errors import BadManifest, UsageFault, WasmlrunError
+from wasmlrun.grant import Grant
+from wasmlrun.manifest import Mount, check_folders
+from wasmlrun.messages import Messages
+from wasmlrun.modelfile import ModelSource
+from wasmlrun.protocols import wws
+from wasmlrun.session import GraphPool, Session
+from wasmlrun.worker import GuestRun, Limits, Runtime, Worker, explain
+
+
+def run_program(
+    path: Path,
+    arguments: Sequence[str],
+    grant: Grant,
+    models: Mapping[str, ModelSource],
+    choose_device: DeviceChoice,
+    backend: Backend,
+    limits: Limits,
+    messages: Messages,
+    *,
+    request: bytes | None = None,
+) -> GuestRun:
+    """Run a program to its end. With `request`, that is its stdin and its stdout is kept;
+    without, it has this process's streams.
+
+    Raises:
+        WasmlrunError: it could not be started, trapped, or reached a limit.
+    """
+    runtime = Runtime(limits)
+    pool = GraphPool(backend)
+    session = Session(pool, models, choose_device, nhwc_input=grant.nhwc_input)
+    linked = Worker(runtime, path).linked(grant)
+    try:
+        with runtime.clock():
+            run = linked.run(
+                session=session,
+                arguments=arguments,
+                stdin=request,
+                inherit=request is None,
+                stderr=messages.guest,
+            )
+    except WasmlrunError as error:
+        if session.failure is not None:
+            error.message += f" – its last failed WASI-NN call: {session.failure.message}"
+        raise
+    finally:
+        session.close()
+        pool.close()
+    if run.exit_code != 0 and run.failure is not None:
+        messages.warn(f"the program's last failed WASI-NN call: {run.failure.message}")
+    return run
+
+
+def response_body(run: GuestRun) -> bytes:
+    """The body that a wws worker answered with.
+
+    Raises:
+        WorkerFailed: it exited with a failure, or its answer is no response.
+    """
+    if run.exit_code != 0:
+        raise explain(run, f"the worker exited with code {run.exit_code}")
+    return wws.parse_response(run).body
+
+
+def parse_mount(text: str) -> Mount:
+    """`HOST:GUEST[:rw]`; a host path alone is mounted under its own name.
+
+    Raises:
+        UsageFault: it is not of that form.
+    """
+    parts = text.split(":")
+    writable = len(parts) > 2 and parts[-1] in ("rw", "ro")
+    mode = parts.pop() if writable else "ro"
+    host, guest = (parts[0], parts[-1]) if len(parts) in (1, 2) else ("", "")
+    if not host or not guest:
+        raise UsageFault(f"--dir {text}: not of the form HOST:GUEST[:rw]", "write --dir .:/data:rw")
+    return Mount(Path(host).absolute(), guest, mode == "rw")
+
+
+def parse_mounts(texts: Sequence[str], already: Sequence[Mount]) -> tuple[Mount, ...]:
+    """The mounts of a manifest and of the command line, checked together.
+
+    Raises:
+        UsageFault: a folder that does not exist, or two on one guest path.
+    """
+    mounts = (*already, *map(parse_mount, texts))
+    try:
+        check_folders(mounts, "--dir")
+    except BadManifest as e:
+        raise UsageFault(e.message, e.hint) from e
+    return mounts
+
+
+def parse_variable(text: str) -> tuple[str, str]:
+    """`NAME=VALUE`. Raises UsageFault when it is not of that form."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise UsageFault(f"--env {text}: not of the form NAME=VALUE")
+    return name, value
