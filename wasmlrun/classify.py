@@ -14,13 +14,15 @@ from wasmlrun.backends import Backend, EngineError, Graph, Port
 from wasmlrun.devices import DeviceChoice
 from wasmlrun.errors import EXIT_EXPECTATION, EXIT_OK, BadModel, LimitExceeded, WasmlrunError
 from wasmlrun.labels import Prediction
+from wasmlrun.limits import Limits
 from wasmlrun.messages import Messages
+from wasmlrun.outcome import GuestRun, explain
 from wasmlrun.plan import Plan
 from wasmlrun.protocols import tensor as tensor_protocol
 from wasmlrun.protocols import wws as wws_protocol
 from wasmlrun.report import Expectation, ImageResult, Report
 from wasmlrun.session import GraphPool, Session
-from wasmlrun.worker import GuestRun, Limits, LinkedWorker, Runtime, Worker, explain
+from wasmlrun.worker import LinkedWorker, Runtime, Worker
 
 
 @dataclass(frozen=True, slots=True)

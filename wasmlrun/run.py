@@ -9,12 +9,14 @@ from wasmlrun.backends import Backend
 from wasmlrun.devices import DeviceChoice
 from wasmlrun.errors import BadManifest, UsageFault, WasmlrunError
 from wasmlrun.grant import Grant
+from wasmlrun.limits import Limits
 from wasmlrun.manifest import Mount, check_folders
 from wasmlrun.messages import Messages
 from wasmlrun.modelfile import ModelSource
+from wasmlrun.outcome import GuestRun, explain
 from wasmlrun.protocols import wws
 from wasmlrun.session import GraphPool, Session
-from wasmlrun.worker import GuestRun, Limits, Runtime, Worker, explain
+from wasmlrun.worker import Runtime, Worker
 
 
 def run_program(

@@ -13,7 +13,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from wasmtime import (
@@ -31,40 +30,14 @@ from wasmtime import (
 )
 
 from wasmlrun import nn
-from wasmlrun.errors import BadModel, BadWorker, LimitExceeded, WorkerFailed
+from wasmlrun.errors import BadWorker, LimitExceeded, WorkerFailed
 from wasmlrun.grant import Grant
-from wasmlrun.session import NnError, Session
-from wasmlrun.tensor import Tensor
+from wasmlrun.limits import Limits
+from wasmlrun.outcome import GuestRun
+from wasmlrun.session import Session
 
-DEFAULT_MEMORY = 1 << 30
-DEFAULT_TIMEOUT = 60.0
-DEFAULT_OUTPUT = 16 << 20
 _CORE = b"\0asm\x01\0\0\0"
 _WASI = "wasi_snapshot_preview1"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an instance may use."""
-
-    timeout: float = DEFAULT_TIMEOUT
-    """Seconds of wall clock for the whole command."""
-    memory: int = DEFAULT_MEMORY
-    """Bytes of linear memory."""
-    output: int | None = DEFAULT_OUTPUT
-    """Bytes written to stdout and stderr together; None is any number."""
-
-
-@dataclass(frozen=True, slots=True)
-class GuestRun:
-    """What an instance did."""
-
-    stdout: bytes
-    exit_code: int
-    output: Tensor | None
-    """The tensor that the guest fetched last."""
-    failure: NnError | None
-    """The last WASI-NN call that failed."""
 
 
 class Runtime:
@@ -255,16 +228,6 @@ class LinkedWorker:
                 "raise it with --max-memory",
             )
         return WorkerFailed(f"worker {self._path.name} trapped: {sentence}")
-
-
-def explain(run: GuestRun, what: str) -> WorkerFailed | BadModel:
-    """The error for a run that ended without an answer, with the WASI-NN call to blame."""
-    if run.failure is None:
-        return WorkerFailed(what)
-    message = f"{what} – its last failed WASI-NN call: {run.failure.message}"
-    if run.failure.model:
-        return BadModel(message, "check the model file with: wasmlrun models info FILE")
-    return WorkerFailed(message)
 
 
 class _Output:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from wasmlrun.worker import Limits
+    from wasmlrun.limits import Limits
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,7 +77,7 @@ def limit_options(function: F) -> F:
 
 def limits_from(values: Mapping[str, Any], *, unlimited_output: bool = False) -> Limits:
     """Limits from the options' values, defaults where there are none."""
-    from wasmlrun.worker import Limits
+    from wasmlrun.limits import Limits
 
     names = {"timeout": "timeout", "max_memory": "memory", "max_output": "output"}
     given = {names[k]: v for k, v in values.items() if k in names and v is not None}

@@ -13,8 +13,8 @@ from wasmlrun.errors import BadModel
 from wasmlrun.labels import Prediction, label_of, label_offset, probabilities, rank
 from wasmlrun.manifest import Classify
 from wasmlrun.modelfile import Encoding
+from wasmlrun.outcome import GuestRun, explain
 from wasmlrun.tensor import Tensor
-from wasmlrun.worker import GuestRun, explain
 
 
 def environment(

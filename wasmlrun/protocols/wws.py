@@ -13,7 +13,7 @@ from typing import Any
 
 from wasmlrun.errors import UsageFault, WorkerFailed
 from wasmlrun.labels import Prediction
-from wasmlrun.worker import GuestRun, explain
+from wasmlrun.outcome import GuestRun, explain
 
 _LABEL_KEYS = ("label", "class", "name", "category", "className", "class_name", "title")
 _SCORE_KEYS = ("score", "probability", "confidence", "prob", "value", "p")

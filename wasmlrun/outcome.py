@@ -1,0 +1,31 @@
+"""What a guest did in one run, and the error for a run that ended without an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wasmlrun.errors import BadModel, WorkerFailed
+from wasmlrun.session import NnError
+from wasmlrun.tensor import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRun:
+    """What an instance did."""
+
+    stdout: bytes
+    exit_code: int
+    output: Tensor | None
+    """The tensor that the guest fetched last."""
+    failure: NnError | None
+    """The last WASI-NN call that failed."""
+
+
+def explain(run: GuestRun, what: str) -> WorkerFailed | BadModel:
+    """The error for a run that ended without an answer, with the WASI-NN call to blame."""
+    if run.failure is None:
+        return WorkerFailed(what)
+    message = f"{what} – its last failed WASI-NN call: {run.failure.message}"
+    if run.failure.model:
+        return BadModel(message, "check the model file with: wasmlrun models info FILE")
+    return WorkerFailed(message)
