@@ -1,28 +1,37 @@
-"""The whole flow: image → manifest → worker → WASI-NN → engine → scores → labels → report."""
+"""The whole flow: image → manifest → worker → WASI-NN → engine → scores → labels → report.
+
+The model, the worker and the first picture are prepared side by side, each in a thread: the
+engines release Python's lock. What is not needed yet is not imported yet.
+"""
 
 from __future__ import annotations
 
+import os
+import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from wasmlrun import image as images
-from wasmlrun import preprocess
-from wasmlrun.backends import Backend, EngineError, Graph, Port
-from wasmlrun.devices import DeviceChoice
 from wasmlrun.errors import EXIT_EXPECTATION, EXIT_OK, BadModel, LimitExceeded, WasmlrunError
 from wasmlrun.labels import Prediction
-from wasmlrun.limits import Limits
+from wasmlrun.limits import MAX_PIXELS, Limits
 from wasmlrun.messages import Messages
-from wasmlrun.outcome import GuestRun, explain
 from wasmlrun.plan import Plan
-from wasmlrun.protocols import tensor as tensor_protocol
-from wasmlrun.protocols import wws as wws_protocol
 from wasmlrun.report import Expectation, ImageResult, Report
-from wasmlrun.session import GraphPool, Session
-from wasmlrun.worker import LinkedWorker, Runtime, Worker
+from wasmlrun.stages import Board, Stage
+from wasmlrun.tasks import Task
+
+if TYPE_CHECKING:
+    from wasmlrun.backends import Backend, Graph, Port
+    from wasmlrun.cache import Cache
+    from wasmlrun.outcome import GuestRun
+    from wasmlrun.session import GraphPool
+    from wasmlrun.worker import LinkedWorker, Runtime, Worker
+
+MAX_PARALLEL = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,7 @@ class Options:
     min_score: float | None = None
     device: str | None = None
     strict_device: bool = False
-    max_pixels: int = images.MAX_PIXELS
+    max_pixels: int = MAX_PIXELS
     limits: Limits = field(default_factory=Limits)
 
 
@@ -43,10 +52,14 @@ def classify(
     plan: Plan,
     options: Options,
     backend: Backend,
+    cache: Cache,
+    board: Board,
     report: Report,
     messages: Messages,
 ) -> int:
-    """Classify images one by one; one that fails does not stop the rest.
+    """Classify images and report them in their order; one that fails does not stop the rest.
+
+    Images that the board says are done already are left out.
 
     Returns the exit code: of the first failure, else whether expectations were met.
 
@@ -55,69 +68,108 @@ def classify(
     """
     for table in plan.ignored:
         messages.detail(f"the manifest's [{table}] means nothing here and is ignored")
-    code, unmet = EXIT_OK, False
-    with ExitStack() as stack:
-        runtime = Runtime(options.limits)
-        stack.enter_context(runtime.clock())
-        pool = GraphPool(backend)
-        stack.callback(pool.close)
-        threads = ThreadPoolExecutor(3, "wasmlrun")
-        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
-        classifier = _Classifier(plan, options, runtime, pool, threads, messages)
-        for name in names:
-            try:
-                result = classifier.classify(name)
-            except LimitExceeded as error:
-                # the clock is for the whole command: nothing can follow
-                report.failure(name, error)
-                messages.error(error)
-                return error.exit_code
-            except WasmlrunError as error:
-                report.failure(name, error)
-                messages.error(error)
-                code = code or error.exit_code
-                continue
-            report.result(result)
-            if result.expectation is not None and not result.expectation.met:
-                unmet = True
-                messages.info(_unmet(result))
-    return code or (EXIT_EXPECTATION if unmet else EXIT_OK)
+    board.deadline = board.deadline or time.monotonic() + options.limits.timeout
+    classifier = Classifier(plan, options, backend, cache, board, messages)
+    try:
+        for name, outcome in classifier.outcomes(names[board.done :]):
+            code = _report(name, outcome, report, messages)
+            board.report(board.done + 1, _combined(board.code, code))
+            if isinstance(outcome, LimitExceeded):
+                break  # the clock is for the whole command: nothing can follow
+    finally:
+        classifier.close()
+    return board.code
 
 
-class _Classifier:
-    """The worker, the model and the threads that prepare them while the image is decoded."""
+def _report(
+    name: str, outcome: ImageResult | WasmlrunError, report: Report, messages: Messages
+) -> int:
+    """Tell one image's outcome; returns its exit code."""
+    if isinstance(outcome, WasmlrunError):
+        report.failure(name, outcome)
+        messages.error(outcome)
+        return outcome.exit_code
+    report.result(outcome)
+    if outcome.expectation is None or outcome.expectation.met:
+        return EXIT_OK
+    messages.info(_unmet(outcome))
+    return EXIT_EXPECTATION
+
+
+def _combined(so_far: int, new: int) -> int:
+    """The first failure's code; an unmet expectation counts less than any failure."""
+    return so_far if new == EXIT_OK or so_far not in (EXIT_OK, EXIT_EXPECTATION) else new
+
+
+class Classifier:
+    """The worker and the model, prepared once, and what an image goes through."""
 
     def __init__(
         self,
         plan: Plan,
         options: Options,
-        runtime: Runtime,
-        pool: GraphPool,
-        threads: ThreadPoolExecutor,
+        backend: Backend,
+        cache: Cache,
+        board: Board,
         messages: Messages,
     ) -> None:
+        from wasmlrun.devices import DeviceChoice
+        from wasmlrun.session import GraphPool
+
         self._plan = plan
         self._options = options
-        self._pool = pool
-        self._threads = threads
+        self._board = board
         self._messages = messages
+        self._cache = cache
+        self._pool: GraphPool = GraphPool(backend, board)
         self._choose_device = DeviceChoice(
-            pool.backend, options.device, messages.warn, strict=options.strict_device
+            backend, options.device, messages.warn, strict=options.strict_device
         )
-        self._linked: Future[LinkedWorker] = threads.submit(
-            lambda: Worker(runtime, plan.worker).linked(plan.grant)
-        )
-        self._graph: Future[Graph | None] = threads.submit(self._load_model)
+        self._per_thread = threading.local()
+        # the model takes longest: it starts first
+        self._graph: Task[Graph | None] = Task(self._load_model)
+        self._worker: Task[tuple[Runtime, Worker]] = Task(self._load_worker)
 
-    def classify(self, name: str) -> ImageResult:
-        """Classify one image. Raises WasmlrunError."""
+    def outcomes(self, names: Sequence[str]) -> Iterator[tuple[str, ImageResult | WasmlrunError]]:
+        """Each image's result or error, in order.
+
+        Several images go through in parallel, a bounded number of them at once; each in an
+        instance of its own.
+        """
+        threads = min(len(names), len(_processors()), MAX_PARALLEL)
+        if threads <= 1:
+            for name in names:
+                yield name, self._outcome(name)
+            return
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        with ThreadPoolExecutor(threads) as executor:
+            waiting: deque[tuple[str, Future[ImageResult | WasmlrunError]]] = deque()
+            for name in names:
+                waiting.append((name, executor.submit(self._outcome, name)))
+                if len(waiting) > 2 * threads:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            for name, future in waiting:
+                yield name, future.result()
+
+    def close(self) -> None:
+        """Free the model."""
+        self._pool.close()
+
+    def _outcome(self, name: str) -> ImageResult | WasmlrunError:
+        try:
+            return self._classify(name)
+        except WasmlrunError as error:
+            return error
+
+    def _classify(self, name: str) -> ImageResult:
         started = time.perf_counter()
         timings: dict[str, float] = {}
-        data = images.read_image(name)
         if self._plan.settings.protocol == "wws":
-            predictions = self._by_wws(name, data, timings)
+            predictions = self._by_wws(name, timings)
         else:
-            predictions = self._by_tensor(name, data, timings)
+            predictions = self._by_tensor(name, timings)
         timings["total"] = (time.perf_counter() - started) * 1000
         return ImageResult(
             name,
@@ -128,19 +180,27 @@ class _Classifier:
             self._expectation(predictions),
         )
 
-    def _by_wws(self, name: str, data: bytes, timings: dict[str, float]) -> list[Prediction]:
-        with _timed(timings, "image"):
-            # the worker decodes for itself; what is no image is told here, in plain words
-            images.decode(data, name, max_pixels=self._options.max_pixels)
-        run = self._run(timings, stdin=wws_protocol.image_request(data))
-        return wws_protocol.predictions(run, self._options.top)
+    def _by_wws(self, name: str, timings: dict[str, float]) -> list[Prediction]:
+        from wasmlrun import image, imagefile
+        from wasmlrun.protocols import wws
 
-    def _by_tensor(self, name: str, data: bytes, timings: dict[str, float]) -> list[Prediction]:
-        plan = self._plan
         with _timed(timings, "image"):
+            data = imagefile.read_image(name)
+            # the worker decodes for itself; what is no image is told here, in plain words
+            with self._board.doing(Stage.IMAGE, name):
+                image.decode(data, name, max_pixels=self._options.max_pixels)
+        run = self._run(name, timings, stdin=wws.image_request(data))
+        return wws.predictions(run, self._options.top)
+
+    def _by_tensor(self, name: str, timings: dict[str, float]) -> list[Prediction]:
+        from wasmlrun import image, imagefile, preprocess
+        from wasmlrun.protocols import tensor as protocol
+
+        plan = self._plan
+        with _timed(timings, "image"), self._board.doing(Stage.IMAGE, name):
             size = plan.settings.size
-            pixels = images.decode(
-                data,
+            pixels = image.decode(
+                imagefile.read_image(name),
                 name,
                 at_least=max(size) if size else 2 * preprocess.DEFAULT_SIZE,
                 max_pixels=self._options.max_pixels,
@@ -148,59 +208,74 @@ class _Classifier:
         with _timed(timings, "model"):
             graph = self._graph.result()
         with _timed(timings, "input"):
-            port = _picture_input(graph)
-            spec = preprocess.resolve(plan.settings, port)
+            spec = preprocess.resolve(plan.settings, _picture_input(graph))
             tensor = preprocess.to_tensor(pixels, spec)
-        environ = (
-            tensor_protocol.environment(
-                tensor,
-                plan.model,
-                plan.source.encoding if plan.source else None,
-                graph.outputs[0] if graph is not None and graph.outputs else None,
-            )
-            if plan.model is not None
-            else []
-        )
-        run = self._run(timings, stdin=bytes(tensor.data), environ=environ)
-        return tensor_protocol.predictions(run, plan.settings, plan.labels, self._options.top)
+        environ: list[tuple[str, str]] = []
+        if plan.model is not None:
+            encoding = plan.source.encoding if plan.source else None
+            output = graph.outputs[0] if graph is not None and graph.outputs else None
+            environ = protocol.environment(tensor, plan.model, encoding, output)
+        run = self._run(name, timings, stdin=bytes(tensor.data), environ=environ)
+        with _timed(timings, "labels"):
+            return protocol.predictions(run, plan.settings, plan.labels, self._options.top)
 
     def _run(
         self,
+        name: str,
         timings: dict[str, float],
         *,
         stdin: bytes,
         environ: Sequence[tuple[str, str]] = (),
     ) -> GuestRun:
         """One fresh instance, from start to end. Raises when it failed."""
+        from wasmlrun.outcome import explain
+        from wasmlrun.session import Session
+
         plan = self._plan
         with _timed(timings, "worker"):
-            linked = self._linked.result()
+            linked = self._linked()
         session = Session(
             self._pool, plan.models, self._choose_device, nhwc_input=plan.grant.nhwc_input
         )
-        with _timed(timings, "run"):
-            try:
-                # in a thread, so that Ctrl-C reaches this one
-                run = self._threads.submit(
-                    linked.run,
+        try:
+            with _timed(timings, "run"), self._board.doing(Stage.GUEST, name):
+                run = linked.run(
                     session=session,
                     arguments=plan.arguments,
                     environ=environ,
                     stdin=stdin,
                     stderr=self._messages.guest,
-                ).result()
-            finally:
-                session.close()
+                )
+        finally:
+            session.close()
         if run.exit_code != 0:
             raise explain(run, f"worker {plan.worker.name} exited with code {run.exit_code}")
         return run
+
+    def _linked(self) -> LinkedWorker:
+        """This thread's worker: a linked one runs one instance at a time."""
+        if not hasattr(self._per_thread, "linked"):
+            _, worker = self._worker.result()
+            self._per_thread.linked = worker.linked(self._plan.grant)
+        linked: LinkedWorker = self._per_thread.linked
+        return linked
+
+    def _load_worker(self) -> tuple[Runtime, Worker]:
+        from wasmlrun.worker import Runtime, Worker
+
+        runtime = Runtime(self._options.limits, self._cache)
+        runtime.start_clock(self._board.deadline)
+        return runtime, Worker(runtime, self._plan.worker)
 
     def _load_model(self) -> Graph | None:
         plan = self._plan
         if plan.source is None:
             return None
+        from wasmlrun.backends import EngineError
+
         try:
-            return self._pool.load(plan.source, self._choose_device("cpu"))
+            with self._board.doing(Stage.MODEL, plan.shown_model or "the model"):
+                return self._pool.load(plan.source, self._choose_device("cpu"))
         except EngineError as e:
             raise BadModel(
                 f"model {plan.shown_model} cannot be read as {plan.source.encoding.value}: {e}",
@@ -253,16 +328,18 @@ def _picture_input(graph: Graph | None) -> Port | None:
     return graph.inputs[0]
 
 
-class _timed:
-    """Adds the milliseconds of its block to a table."""
+def _processors() -> Sequence[int]:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return range(os.cpu_count() or 1)
 
-    def __init__(self, timings: dict[str, float], stage: str) -> None:
-        self._timings = timings
-        self._stage = stage
 
-    def __enter__(self) -> None:
-        self._started = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        elapsed = (time.perf_counter() - self._started) * 1000
-        self._timings[self._stage] = self._timings.get(self._stage, 0.0) + elapsed
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the milliseconds of the block to a table."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings[stage] = timings.get(stage, 0.0) + (time.perf_counter() - started) * 1000

@@ -10,13 +10,22 @@ from importlib import import_module
 import click
 
 from wasmlrun import __version__
-from wasmlrun.errors import EXIT_INTERRUPTED, WasmlrunError
+from wasmlrun.errors import (
+    EXIT_BROKEN_PIPE,
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    UsageFault,
+    WasmlrunError,
+)
 from wasmlrun.messages import Messages
 
 # command -> its line in --help; the module wasmlrun.commands.<command> defines it
 COMMANDS = {
     "classify": "Classify images with a worker and print the top-k labels.",
     "run": "Run any WASI program in the sandbox, its exit code passed through.",
+    "cache": "Show or empty the cache of compiled workers and models.",
+    "models": "Pull, list, inspect and check models.",
 }
 
 
@@ -72,30 +81,51 @@ def wasmlrun() -> None:
 
 def invoke(arguments: Sequence[str]) -> int:
     """Run one command line in this process and return its exit code."""
+    messages = Messages(1 if any(a in ("-v", "-vv", "--verbose") for a in arguments) else 0)
     try:
         result = wasmlrun.main(list(arguments), "wasmlrun", standalone_mode=False)
-        return result if isinstance(result, int) else 0
+        return result if isinstance(result, int) else EXIT_OK
     except click.exceptions.Exit as e:
         return e.exit_code
     except click.ClickException as e:
-        e.show()
-        return e.exit_code
+        return _refuse(_as_fault(e), arguments, messages)
     except WasmlrunError as e:  # one that a command did not report itself
-        Messages().error(e)
-        return e.exit_code
+        return _refuse(e, arguments, messages)
     except (KeyboardInterrupt, click.Abort):
-        Messages().info("interrupted")
+        messages.info("interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # the reader went away, as in `wasmlrun … | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 128 + 13
+        return EXIT_BROKEN_PIPE
+    except Exception as e:  # noqa: BLE001 - told as what it is, with the traceback under -v
+        messages.bug(e)
+        return EXIT_BUG
+
+
+def _as_fault(error: click.ClickException) -> UsageFault:
+    """Click's error in this program's words and form."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "wasmlrun"
+    return UsageFault(error.format_message().rstrip("."), f"see {command} --help")
+
+
+def _refuse(error: WasmlrunError, arguments: Sequence[str], messages: Messages) -> int:
+    if "--json" in arguments:
+        from wasmlrun.report import JsonReport
+
+        JsonReport(sys.stdout).failure(None, error)
+    messages.error(error)
+    return error.exit_code
 
 
 def main() -> None:
     """The `wasmlrun` command."""
     code = invoke(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = EXIT_BROKEN_PIPE
     # nothing is left to clean up, and unloading the engines takes longer than an inference
     os._exit(code)

@@ -1,7 +1,7 @@
 """Every failure a user can meet: what happened, what to do, and the process's exit code.
 
 Exit codes: 0 success, 1 expectation not met, 2 usage, 3 bad input, 4 the worker failed,
-5 a limit was hit, 130 Ctrl-C, 143 SIGTERM.
+5 a limit was hit, 70 a bug in wasmlrun itself, 130 Ctrl-C, 143 SIGTERM.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import ClassVar
 
 EXIT_OK = 0
 EXIT_EXPECTATION = 1
+EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 EXIT_TERMINATED = 143
 
 
@@ -66,6 +68,20 @@ class BadWorker(WasmlrunError):
     """The worker's file is missing or is not WebAssembly that can be run here."""
 
     code = "bad-worker"
+    exit_code = 3
+
+
+class DownloadFailed(WasmlrunError):
+    """A file could not be fetched, or what came is not the file."""
+
+    code = "download-failed"
+    exit_code = 3
+
+
+class ShelfFailed(WasmlrunError):
+    """The folder of pulled models cannot be read or written, or does not hold the model."""
+
+    code = "shelf"
     exit_code = 3
 
 

@@ -3,47 +3,12 @@
 from __future__ import annotations
 
 import io
-import sys
 import warnings
-from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from wasmlrun.errors import BadImage
-
-MAX_PIXELS = 100_000_000
-STDIN = "-"
-
-
-def read_image(name: str) -> bytes:
-    """The bytes of an image file, or of standard input for `-`.
-
-    Raises:
-        BadImage: there is no such file, it is a folder, unreadable or empty.
-    """
-    if name == STDIN:
-        data = sys.stdin.buffer.read()
-        if not data:
-            raise BadImage(
-                "standard input is empty", "pipe an image in: cat photo.jpg | wasmlrun classify -"
-            )
-        return data
-    path = Path(name)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise BadImage(f"image {name} does not exist") from None
-    except IsADirectoryError:
-        raise BadImage(
-            f"image {name} is a folder", f"name the files: {name.rstrip('/')}/*.jpg"
-        ) from None
-    except OSError as e:
-        raise BadImage(f"image {name} cannot be read: {e.strerror}") from e
-    except ValueError as e:  # a NUL in the name
-        raise BadImage(f"image {name!r} cannot be read: {e}") from e
-    if not data:
-        raise BadImage(f"image {name} is empty")
-    return data
+from wasmlrun.limits import MAX_PIXELS
 
 
 def decode(

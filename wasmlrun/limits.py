@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wasmlrun.errors import LimitExceeded
+
 DEFAULT_TIMEOUT = 60.0
 DEFAULT_MEMORY = 1 << 30
 DEFAULT_OUTPUT = 16 << 20
+MAX_PIXELS = 100_000_000
+"""Pixels of an image that is still decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +23,10 @@ class Limits:
     """Bytes of linear memory."""
     output: int | None = DEFAULT_OUTPUT
     """Bytes written to stdout and stderr together; None is any number."""
+
+
+def timeout_error(limits: Limits) -> LimitExceeded:
+    """The sentence for a run that took too long."""
+    return LimitExceeded(
+        f"the time limit of {limits.timeout:g} s was reached", "raise it with --timeout SECONDS"
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from typing import TextIO
 
 from wasmlrun.errors import WasmlrunError
@@ -19,10 +18,17 @@ class Messages:
     def error(self, error: WasmlrunError) -> None:
         """`error: …` and `hint: …`; the traceback under -v."""
         if self.verbosity > 0:
-            self._write("".join(traceback.format_exception(error)).rstrip())
+            self._write(_traceback(error))
         self._write(f"error: {printable(error.message)}")
         if error.hint:
             self._write(f"hint: {printable(error.hint)}")
+
+    def bug(self, error: BaseException) -> None:
+        """An error that nobody foresaw: its kind, and the traceback under -v."""
+        if self.verbosity > 0:
+            self._write(_traceback(error))
+        self._write(f"error: a bug in wasmlrun: {type(error).__name__}: {printable(str(error))}")
+        self._write("hint: please report it, with what -v prints")
 
     def warn(self, text: str) -> None:
         """Something to know that stops nothing."""
@@ -48,6 +54,12 @@ class Messages:
     def _write(self, text: str) -> None:
         self.stream.write(text + "\n")
         self.stream.flush()
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback  # not needed unless something goes wrong
+
+    return "".join(traceback.format_exception(error)).rstrip()
 
 
 def printable(text: str, keep: str = "\n\t") -> str:

@@ -64,6 +64,25 @@ def write_raw(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def write_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Named facts: one JSON object, or `NAME<TAB>FACT` lines."""
+    if as_json:
+        print(json.dumps({"schema": SCHEMA, **facts}, ensure_ascii=False), flush=True)
+        return
+    for name, fact in facts.items():
+        print(f"{name}\t{printable(str(fact), keep='')}", flush=True)
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    """Rows: one JSON object a line, or their fields with tabs between."""
+    for row in rows:
+        if as_json:
+            print(json.dumps({"schema": SCHEMA, **row}, ensure_ascii=False))
+        else:
+            print("\t".join(printable(str(field), keep="") for field in row.values()))
+    sys.stdout.flush()
+
+
 class JsonReport:
     """One JSON object a line; the keys are a contract under `schema`."""
 

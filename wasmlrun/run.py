@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from wasmlrun.backends import Backend
+from wasmlrun.cache import Cache
 from wasmlrun.devices import DeviceChoice
 from wasmlrun.errors import BadManifest, UsageFault, WasmlrunError
-from wasmlrun.grant import Grant
+from wasmlrun.grant import Grant, from_manifest, with_writable
 from wasmlrun.limits import Limits
-from wasmlrun.manifest import Mount, check_folders
+from wasmlrun.manifest import Manifest, Mount, check_folders
 from wasmlrun.messages import Messages
 from wasmlrun.modelfile import ModelSource
 from wasmlrun.outcome import GuestRun, explain
 from wasmlrun.protocols import wws
 from wasmlrun.session import GraphPool, Session
+from wasmlrun.stages import Board, Stage
 from wasmlrun.worker import Runtime, Worker
 
 
@@ -27,6 +31,8 @@ def run_program(
     choose_device: DeviceChoice,
     backend: Backend,
     limits: Limits,
+    cache: Cache,
+    board: Board,
     messages: Messages,
     *,
     request: bytes | None = None,
@@ -37,12 +43,14 @@ def run_program(
     Raises:
         WasmlrunError: it could not be started, trapped, or reached a limit.
     """
-    runtime = Runtime(limits)
-    pool = GraphPool(backend)
+    board.deadline = time.monotonic() + limits.timeout
+    runtime = Runtime(limits, cache)
+    runtime.start_clock(board.deadline)
+    pool = GraphPool(backend, board)
     session = Session(pool, models, choose_device, nhwc_input=grant.nhwc_input)
     linked = Worker(runtime, path).linked(grant)
     try:
-        with runtime.clock():
+        with board.doing(Stage.GUEST, str(path)):
             run = linked.run(
                 session=session,
                 arguments=arguments,
@@ -60,6 +68,31 @@ def run_program(
     if run.exit_code != 0 and run.failure is not None:
         messages.warn(f"the program's last failed WASI-NN call: {run.failure.message}")
     return run
+
+
+def grant_of(
+    manifest: Manifest | None,
+    dirs: Sequence[str],
+    variables: Sequence[str],
+    writable: Sequence[str],
+    input_layout: str | None,
+    *,
+    no_nn: bool,
+) -> Grant:
+    """What the manifest, if there is one, and the command line give a program.
+
+    Raises:
+        UsageFault: an option is malformed or names what does not exist.
+    """
+    grant = from_manifest(manifest) if manifest is not None else Grant(nn=True)
+    grant = replace(
+        grant,
+        mounts=parse_mounts(dirs, grant.mounts),
+        environ={**grant.environ, **dict(map(parse_variable, variables))},
+        nn=grant.nn and not no_nn,
+        nhwc_input=input_layout == "nhwc" if input_layout else grant.nhwc_input,
+    )
+    return with_writable(grant, writable)
 
 
 def response_body(run: GuestRun) -> bytes:

@@ -16,6 +16,7 @@ from enum import IntEnum
 from wasmlrun.backends import Backend, Context, EngineError, Graph, Port
 from wasmlrun.errors import BadModel
 from wasmlrun.modelfile import Encoding, ModelSource, source_of
+from wasmlrun.stages import Board, Stage
 from wasmlrun.tensor import DType, Tensor, byte_size, describe
 
 
@@ -46,8 +47,10 @@ class NnError(Exception):
 class GraphPool:
     """Loaded graphs, shared by the instances of one command: equal bytes are compiled once."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, board: Board) -> None:
         self._backend = backend
+        self.board = board
+        """Where it is said what native code is at work on."""
         self._lock = threading.Lock()
         self._graphs: dict[tuple[str, Encoding, str], Graph] = {}
 
@@ -62,7 +65,9 @@ class GraphPool:
         with self._lock:
             graph = self._graphs.get(key)
             if graph is None:
-                graph = self._graphs[key] = self._backend.load(source, device)
+                what = f"a {source.encoding.value} model of {source.size} bytes"
+                with self.board.doing(Stage.MODEL, what):
+                    graph = self._graphs[key] = self._backend.load(source, device)
             return graph
 
     def close(self) -> None:
@@ -115,17 +120,17 @@ class Session:
         """Load a model given as bytes; encoding None is auto-detect. Returns its handle."""
         if not parts or not all(parts[:1]):
             raise NnError(NnErrno.INVALID_ARGUMENT, "load: the model is empty", model=True)
-        wanted = 2 if encoding is Encoding.OPENVINO else 1
-        if encoding is not None and encoding is not Encoding.GGML and len(parts) != wanted:
-            raise NnError(
-                NnErrno.INVALID_ARGUMENT,
-                f"load: a model of encoding {encoding.value} has {wanted} part(s), "
-                f"{len(parts)} given",
-            )
         try:
             source = source_of(parts, encoding)
         except BadModel as e:
             raise NnError(NnErrno.INVALID_ENCODING, f"load: {e.message}", model=True) from e
+        wanted = 2 if source.encoding is Encoding.OPENVINO else 1
+        if source.encoding is not Encoding.GGML and len(parts) != wanted:
+            raise NnError(
+                NnErrno.INVALID_ARGUMENT,
+                f"load: a model of encoding {source.encoding.value} has {wanted} part(s), "
+                f"{len(parts)} given",
+            )
         return self._load(source, target, "load")
 
     def load_by_name(self, name: str, target: str = "cpu") -> int:
@@ -172,7 +177,8 @@ class Session:
                     "was never set",
                 )
         try:
-            opened.context.compute()
+            with self._pool.board.doing(Stage.INFERENCE, "an inference"):
+                opened.context.compute()
         except EngineError as e:
             raise NnError(NnErrno.RUNTIME_ERROR, f"compute: {e}") from e
         opened.computed = True

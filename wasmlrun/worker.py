@@ -11,8 +11,8 @@ import ctypes
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from wasmtime import (
@@ -30,10 +30,12 @@ from wasmtime import (
 )
 
 from wasmlrun import nn
+from wasmlrun.cache import Cache
 from wasmlrun.errors import BadWorker, LimitExceeded, WorkerFailed
 from wasmlrun.grant import Grant
-from wasmlrun.limits import Limits
+from wasmlrun.limits import Limits, timeout_error
 from wasmlrun.outcome import GuestRun
+from wasmlrun.precompile import compiled
 from wasmlrun.session import Session
 
 _CORE = b"\0asm\x01\0\0\0"
@@ -43,41 +45,29 @@ _WASI = "wasi_snapshot_preview1"
 class Runtime:
     """The WebAssembly engine and the clock that interrupts its guests."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, cache: Cache | None = None) -> None:
         config = Config()
         config.epoch_interruption = True
         self.engine = Engine(config)
+        self.configuration = "epochs"
         self.limits = limits
+        self.cache = cache or Cache(None)
         self._timed_out = threading.Event()
-        self._timer: threading.Timer | None = None
 
     @property
     def timed_out(self) -> bool:
         """Whether the time is over."""
         return self._timed_out.is_set()
 
-    @contextmanager
-    def clock(self) -> Iterator[None]:
-        """Interrupt guests once the time limit has passed."""
+    def start_clock(self, deadline: float) -> None:
+        """Interrupt guests at `deadline`, a time of the monotonic clock."""
 
         def ring() -> None:
+            time.sleep(max(0.0, deadline - time.monotonic()))
             self._timed_out.set()
             self.engine.increment_epoch()
 
-        self._timer = threading.Timer(self.limits.timeout, ring)
-        self._timer.daemon = True
-        self._timer.start()
-        try:
-            yield
-        finally:
-            self._timer.cancel()
-
-    def timeout_error(self) -> LimitExceeded:
-        """The sentence for a run that took too long."""
-        return LimitExceeded(
-            f"the time limit of {self.limits.timeout:g} s was reached",
-            "raise it with --timeout SECONDS",
-        )
+        threading.Thread(target=ring, daemon=True).start()
 
 
 class Worker:
@@ -91,7 +81,7 @@ class Worker:
         """
         self.path = path
         self._runtime = runtime
-        self._module = _compile(runtime.engine, path)
+        self._module = _compile(runtime, path)
         self._imports = list(_imports(self._module))
         if not any(export.name == "_start" for export in self._module.exports):
             raise BadWorker(
@@ -205,7 +195,7 @@ class LinkedWorker:
     def _start(self, store: Store) -> int:
         runtime = self._runtime
         if runtime.timed_out:
-            raise runtime.timeout_error()
+            raise timeout_error(runtime.limits)
         try:
             instance = self._instance.instantiate(store)
             start = instance.exports(store)["_start"]
@@ -215,7 +205,7 @@ class LinkedWorker:
             return int(e.code)
         except (Trap, WasmtimeError) as e:
             if runtime.timed_out:
-                raise runtime.timeout_error() from e
+                raise timeout_error(runtime.limits) from e
             raise self._trapped(e) from e
         return 0
 
@@ -264,7 +254,7 @@ def _to_descriptor(number: int) -> Callable[[bytes], None]:
     return write
 
 
-def _compile(engine: Engine, path: Path) -> Module:
+def _compile(runtime: Runtime, path: Path) -> Module:
     try:
         code = path.read_bytes()
     except FileNotFoundError:
@@ -279,7 +269,15 @@ def _compile(engine: Engine, path: Path) -> Module:
             "a module starts with the bytes 00 61 73 6d 01 00 00 00",
         )
     try:
-        return Module(engine, code)
+        return compiled(
+            runtime.cache,
+            runtime.engine,
+            runtime.configuration,
+            code,
+            f"worker {path.name}",
+            Module,
+            Module.deserialize,
+        )
     except WasmtimeError as e:
         raise BadWorker(f"worker {path} is not valid WebAssembly: {_sentence(e)}") from e
 

@@ -7,7 +7,12 @@ from typing import Any
 
 import click
 
-from wasmlrun.commands.options import device_options, limit_options, verbosity_options
+from wasmlrun.commands.options import (
+    cache_options,
+    device_options,
+    limit_options,
+    verbosity_options,
+)
 
 PATH = click.Path(path_type=Path)
 
@@ -70,6 +75,7 @@ PATH = click.Path(path_type=Path)
 )
 @device_options
 @limit_options
+@cache_options
 @verbosity_options
 def command(
     images: tuple[str, ...],
@@ -92,30 +98,58 @@ def command(
 
     IMAGE is a file, or - for standard input.
     """
-    from wasmlrun.backends.openvino import OpenVINO
-    from wasmlrun.classify import Options, classify
-    from wasmlrun.commands.options import limits_from
+    from wasmlrun.commands.options import cache_from, limits_from
+    from wasmlrun.death import error_of
     from wasmlrun.errors import WasmlrunError
-    from wasmlrun.image import MAX_PIXELS
+    from wasmlrun.limits import MAX_PIXELS
     from wasmlrun.messages import Messages
-    from wasmlrun.plan import Wishes, make_plan
     from wasmlrun.report import choose
+    from wasmlrun.stages import Board, Stage
+    from wasmlrun.supervise import Death, supervise
 
     messages = Messages(verbosity)
     report = choose(as_json)
-    try:
-        plan = make_plan(Wishes(worker, manifest, model, labels, writable, input_layout, arguments))
-        options = Options(
-            top=top,
-            expect=expect,
-            min_score=min_score,
-            device=rest["device"],
-            strict_device=rest["strict_device"],
-            max_pixels=max_pixels or MAX_PIXELS,
-            limits=limits_from(rest),
-        )
-        return classify(images, plan, options, OpenVINO(rest["precision"]), report, messages)
-    except WasmlrunError as error:
-        report.failure(None, error)
+    limits = limits_from(rest)
+
+    def fail(image: str | None, error: WasmlrunError) -> int:
+        report.failure(image, error)
         messages.error(error)
         return error.exit_code
+
+    def work(board: Board) -> int:
+        from wasmlrun.backends.openvino import OpenVINO
+        from wasmlrun.classify import Options, classify
+        from wasmlrun.imagefile import STDIN, missing
+        from wasmlrun.plan import Wishes, make_plan
+
+        try:
+            if all(name != STDIN and not Path(name).exists() for name in images):
+                # the cheapest and commonest mistake is told before all others
+                return max(fail(name, missing(name)) for name in images)
+            plan = make_plan(
+                Wishes(worker, manifest, model, labels, writable, input_layout, arguments)
+            )
+            options = Options(
+                top=top,
+                expect=expect,
+                min_score=min_score,
+                device=rest["device"],
+                strict_device=rest["strict_device"],
+                max_pixels=max_pixels or MAX_PIXELS,
+                limits=limits,
+            )
+            cache = cache_from(rest["no_cache"], messages.detail)
+            backend = OpenVINO(rest["precision"], cache)
+            return classify(images, plan, options, backend, cache, board, report, messages)
+        except WasmlrunError as error:
+            return fail(None, error)
+
+    def on_death(death: Death, board: Board) -> int | None:
+        error = error_of(death, limits)
+        code = fail(images[board.done] if board.done < len(images) else None, error)
+        board.report(board.done + 1, board.code or code)
+        # another image may fare better; another try of the same model would not
+        hopeless = death.timed_out or any(d.stage is Stage.MODEL for d in death.doing)
+        return board.code if hopeless or board.done >= len(images) else None
+
+    return supervise(work, on_death, messages)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from wasmlrun.cache import Cache
     from wasmlrun.limits import Limits
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,6 +52,20 @@ def device_options(function: F) -> F:
         type=click.Choice(["CPU", "GPU", "NPU", "AUTO"], case_sensitive=False),
         help="Where to run the model, whatever the worker asks for.",
     )(function)
+
+
+def cache_options(function: F) -> F:
+    """--no-cache"""
+    return click.option(
+        "--no-cache", is_flag=True, help="Neither use nor fill the cache of compiled things."
+    )(function)
+
+
+def cache_from(no_cache: bool, tell: Callable[[str], None]) -> Cache:
+    """The cache that the options and the environment say."""
+    from wasmlrun.cache import Cache, default_root
+
+    return Cache(None if no_cache else default_root(), tell=tell)
 
 
 def limit_options(function: F) -> F:

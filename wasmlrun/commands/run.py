@@ -7,7 +7,12 @@ from typing import Any
 
 import click
 
-from wasmlrun.commands.options import device_options, limit_options, verbosity_options
+from wasmlrun.commands.options import (
+    cache_options,
+    device_options,
+    limit_options,
+    verbosity_options,
+)
 
 PATH = click.Path(path_type=Path)
 
@@ -45,6 +50,7 @@ PATH = click.Path(path_type=Path)
 @click.option("--body", metavar="FILE", help="Body of the request; - is standard input.")
 @device_options
 @limit_options
+@cache_options
 @verbosity_options
 def command(
     worker: str,
@@ -67,47 +73,53 @@ def command(
     command line. Without a manifest these options are all that the program gets; there is
     never a network.
     """
-    from dataclasses import replace
-
-    from wasmlrun.backends.openvino import OpenVINO
-    from wasmlrun.commands.options import limits_from
-    from wasmlrun.devices import DeviceChoice
+    from wasmlrun.commands.options import cache_from, limits_from
+    from wasmlrun.death import error_of
     from wasmlrun.errors import WasmlrunError
-    from wasmlrun.grant import Grant, from_manifest, with_writable
     from wasmlrun.messages import Messages
-    from wasmlrun.plan import Wishes, find_manifest, find_worker, named_models, preloaded
-    from wasmlrun.protocols import wws
-    from wasmlrun.report import write_raw
-    from wasmlrun.run import parse_mounts, parse_variable, response_body, run_program
+    from wasmlrun.stages import Board
+    from wasmlrun.supervise import Death, supervise
 
     messages = Messages(verbosity)
-    try:
-        path = find_worker(worker)
-        found = find_manifest(Wishes(worker, manifest), path)
-        grant = from_manifest(found) if found is not None else Grant(nn=True)
-        grant = replace(
-            grant,
-            mounts=parse_mounts(dirs, grant.mounts),
-            environ={**grant.environ, **dict(map(parse_variable, variables))},
-            nn=grant.nn and not no_nn,
-            nhwc_input=input_layout == "nhwc" if input_layout else grant.nhwc_input,
-        )
-        backend = OpenVINO(rest["precision"])
-        run = run_program(
-            path,
-            arguments,
-            with_writable(grant, writable),
-            {**(preloaded(found) if found else {}), **named_models(models)},
-            DeviceChoice(backend, rest["device"], messages.warn, strict=rest["strict_device"]),
-            backend,
-            limits_from(rest, unlimited_output=request is None),
-            messages,
-            request=wws.request(*request, wws.read_body(body)) if request else None,
-        )
-        if request is None:
-            return run.exit_code
-        write_raw(response_body(run))
+    limits = limits_from(rest, unlimited_output=request is None)
+
+    def work(board: Board) -> int:
+        from wasmlrun.backends.openvino import OpenVINO
+        from wasmlrun.devices import DeviceChoice
+        from wasmlrun.plan import Wishes, find_manifest, find_worker, named_models, preloaded
+        from wasmlrun.protocols import wws
+        from wasmlrun.report import write_raw
+        from wasmlrun.run import grant_of, response_body, run_program
+
+        try:
+            path = find_worker(worker)
+            found = find_manifest(Wishes(worker, manifest), path)
+            cache = cache_from(rest["no_cache"], messages.detail)
+            backend = OpenVINO(rest["precision"], cache)
+            run = run_program(
+                path,
+                arguments,
+                grant_of(found, dirs, variables, writable, input_layout, no_nn=no_nn),
+                {**(preloaded(found) if found else {}), **named_models(models)},
+                DeviceChoice(backend, rest["device"], messages.warn, strict=rest["strict_device"]),
+                backend,
+                limits,
+                cache,
+                board,
+                messages,
+                request=wws.request(*request, wws.read_body(body)) if request else None,
+            )
+            if request is None:
+                return run.exit_code
+            write_raw(response_body(run))
+        except WasmlrunError as error:
+            messages.error(error)
+            return error.exit_code
         return 0
-    except WasmlrunError as error:
+
+    def on_death(death: Death, board: Board) -> int:
+        error = error_of(death, limits)
         messages.error(error)
         return error.exit_code
+
+    return supervise(work, on_death, messages)

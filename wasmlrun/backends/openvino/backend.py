@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import platform
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from ctypes import byref, c_int, c_void_p
+from pathlib import Path
 
 from wasmlrun.backends import EngineError, Port
-from wasmlrun.backends.openvino.capi import AvailableDevices, Library, PartialShape, Shape, Version
+from wasmlrun.backends.openvino.capi import (
+    AvailableDevices,
+    Library,
+    PartialShape,
+    Shape,
+    Version,
+    library_identity,
+)
+from wasmlrun.cache import Cache, key_of
 from wasmlrun.modelfile import Encoding, ModelSource
 from wasmlrun.tempfiles import model_file
 from wasmlrun.tensor import DType, Tensor, byte_size
@@ -27,6 +38,9 @@ _TYPES = {
 }
 _NUMBERS = {dtype: number for number, dtype in _TYPES.items()}
 
+KIND = "models"
+"""The cache's name for compiled models."""
+
 _READABLE = {
     Encoding.OPENVINO,
     Encoding.ONNX,
@@ -40,9 +54,10 @@ class OpenVINO:
 
     name = "openvino"
 
-    def __init__(self, precision: str = "f32") -> None:
+    def __init__(self, precision: str = "f32", cache: Cache | None = None) -> None:
         """`precision` is the arithmetic of inference; f32 gives equal results on every CPU."""
         self._precision = precision
+        self._cache = cache or Cache(None)
         self._lock = threading.Lock()
         self._loaded: tuple[Library, c_void_p] | None = None
 
@@ -71,29 +86,64 @@ class OpenVINO:
         lib, core = self._core()
         if source.encoding not in _READABLE:
             raise EngineError(f"OpenVINO does not read {source.encoding.value} models")
+        # a compiled model is good for one engine, one processor, one way of computing
+        key = key_of(
+            "openvino-1",
+            source.encoding.value,
+            source.sha256,
+            device,
+            self._precision,
+            library_identity(),
+            processor(),
+        )
+        hit = self._cache.get(KIND, key)
+        if hit is not None:
+            try:
+                return self._restore(lib, core, hit.data, device)
+            except EngineError:
+                self._cache.drop(KIND, key)
+        compiled = self._compile(lib, core, source, device)
+        # not every device can export; then there is nothing to keep
+        with suppress(EngineError):
+            self._cache.put_file(
+                KIND,
+                key,
+                f"{source.encoding.value} model of {source.size} bytes, {device}",
+                lambda path: lib.call("ov_compiled_model_export_model", compiled, _path(path)),
+            )
+        return OpenVINOGraph(lib, compiled, source.parts)
+
+    def _restore(self, lib: Library, core: c_void_p, blob: bytes, device: str) -> OpenVINOGraph:
+        compiled = lib.make(
+            "ov_core_import_model", core, ctypes.c_char_p(blob), len(blob), device.encode()
+        )
+        return OpenVINOGraph(lib, compiled, (blob,))
+
+    def _compile(self, lib: Library, core: c_void_p, source: ModelSource, device: str) -> c_void_p:
         model = self._read(lib, core, source)
         try:
-            properties = [b"INFERENCE_PRECISION_HINT", self._precision.encode()]
-            compiled = c_void_p()
-            lib.call(
-                "ov_core_compile_model",
-                core,
-                model,
-                device.encode(),
-                len(properties),
-                byref(compiled),
-                *map(ctypes.c_char_p, properties),
-            )
+            return lib.make("ov_core_compile_model", core, model, device.encode(), 0)
         finally:
             lib.free("ov_model_free", model)
-        return OpenVINOGraph(lib, compiled, source)
 
     def _core(self) -> tuple[Library, c_void_p]:
         with self._lock:
             if self._loaded is None:
                 lib = Library()
                 self._loaded = lib, lib.make("ov_core_create")
+                self._configure(*self._loaded)
             return self._loaded
+
+    def _configure(self, lib: Library, core: c_void_p) -> None:
+        # on the core, not on one compilation: it has to hold for imported models as well
+        for name, value in (("INFERENCE_PRECISION_HINT", self._precision),):
+            lib.call(
+                "ov_core_set_property",
+                core,
+                b"CPU",
+                ctypes.c_char_p(name.encode()),
+                ctypes.c_char_p(value.encode()),
+            )
 
     def _read(self, lib: Library, core: c_void_p, source: ModelSource) -> c_void_p:
         if source.encoding is Encoding.OPENVINO:
@@ -111,17 +161,17 @@ class OpenVINO:
             return lib.make("ov_core_read_model_from_memory_buffer", core, onnx, len(onnx), None)
         # the TensorFlow front ends read files only
         with model_file(source) as path:
-            return lib.make("ov_core_read_model", core, str(path).encode(), None)
+            return lib.make("ov_core_read_model", core, _path(path), None)
 
 
 class OpenVINOGraph:
     """A compiled model."""
 
-    def __init__(self, lib: Library, compiled: c_void_p, source: ModelSource) -> None:
+    def __init__(self, lib: Library, compiled: c_void_p, holds: Sequence[bytes]) -> None:
+        """`holds` are bytes that OpenVINO reads in place: they live as long as the graph."""
         self._lib = lib
         self._compiled: c_void_p | None = compiled
-        # OpenVINO reads weights in place: the bytes must outlive the compiled model
-        self._source = source
+        self._holds = holds
         self.inputs = self._ports("input")
         self.outputs = self._ports("output")
 
@@ -202,6 +252,21 @@ class OpenVINOContext:
             self._lib.free("ov_infer_request_free", self._request)
             self._request = None
             self._inputs.clear()
+
+
+def processor() -> str:
+    """What tells this processor from others that compiled models do not fit."""
+    features = ""
+    with suppress(OSError):
+        # the first block is enough: every core says the same
+        text = Path("/proc/cpuinfo").read_bytes()[:8192].decode(errors="replace")
+        lines = text.split("\n\n")[0].splitlines()
+        features = " ".join(x for x in lines if x.startswith(("model name", "flags", "Features")))
+    return " ".join((platform.machine(), features or platform.processor()))
+
+
+def _path(path: Path) -> bytes:
+    return str(path).encode()
 
 
 def _describe(lib: Library, port: c_void_p, what: str) -> Port:

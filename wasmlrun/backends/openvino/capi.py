@@ -182,6 +182,13 @@ def reason(text: str) -> str:
     return "; ".join(dict.fromkeys(kept))[:400] or "OpenVINO gave no reason"
 
 
+def library_identity() -> str:
+    """What tells this OpenVINO from any other: the name, size and time of its library."""
+    path = _find()
+    about = path.stat()
+    return f"{path.name}-{about.st_size}-{about.st_mtime_ns}"
+
+
 def _find() -> Path:
     spec = importlib.util.find_spec("openvino")
     if spec is None or not spec.submodule_search_locations:

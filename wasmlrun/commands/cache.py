@@ -1,0 +1,77 @@
+"""`wasmlrun cache`"""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group("cache", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Show or empty the cache of compiled workers and models.
+
+    It is kept in the platform's cache directory, or in WASMLRUN_CACHE_DIR.
+    """
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(as_json: bool) -> None:
+    """Where the cache is and how much is in it."""
+    from wasmlrun.cache import DEFAULT_BOUND, Cache, default_root
+    from wasmlrun.report import write_facts
+
+    cache = Cache(default_root())
+    write_facts(
+        {
+            "path": str(cache.root),
+            "entries": len(cache.entries()),
+            "bytes": cache.size(),
+            "bound": DEFAULT_BOUND,
+        },
+        as_json=as_json,
+    )
+
+
+@command.command()
+@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an entry.")
+def ls(as_json: bool) -> None:
+    """List the entries, least recently used first."""
+    from datetime import datetime
+
+    from wasmlrun.cache import Cache, default_root
+    from wasmlrun.report import write_rows
+
+    write_rows(
+        [
+            {
+                "kind": entry.kind,
+                "key": entry.key,
+                "what": entry.what,
+                "bytes": entry.size,
+                "used": datetime.fromtimestamp(entry.used).astimezone().isoformat("T", "seconds"),
+            }
+            for entry in Cache(default_root()).entries()
+        ],
+        as_json=as_json,
+    )
+
+
+@command.command()
+def clear() -> None:
+    """Remove everything."""
+    from wasmlrun.cache import Cache, default_root
+    from wasmlrun.messages import Messages
+
+    Messages().info(f"freed {Cache(default_root()).clear()} bytes")
+
+
+@command.command()
+@click.option(
+    "--size", type=click.IntRange(0), metavar="BYTES", help="Down to this size. Default: 2 GiB."
+)
+def prune(size: int | None) -> None:
+    """Remove what was used least recently until the rest fits."""
+    from wasmlrun.cache import Cache, default_root
+    from wasmlrun.messages import Messages
+
+    Messages().info(f"freed {Cache(default_root()).prune(size)} bytes")
