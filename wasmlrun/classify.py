@@ -12,12 +12,12 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wasmlrun.errors import EXIT_EXPECTATION, EXIT_OK, BadModel, LimitExceeded, WasmlrunError
 from wasmlrun.labels import Prediction
-from wasmlrun.limits import MAX_PIXELS, Limits
+from wasmlrun.limits import MAX_PIXELS
 from wasmlrun.messages import Messages
 from wasmlrun.plan import Plan
 from wasmlrun.report import Expectation, ImageResult, Report
@@ -44,7 +44,6 @@ class Options:
     device: str | None = None
     strict_device: bool = False
     max_pixels: int = MAX_PIXELS
-    limits: Limits = field(default_factory=Limits)
 
 
 def classify(
@@ -68,7 +67,8 @@ def classify(
     """
     for table in plan.ignored:
         messages.detail(f"the manifest's [{table}] means nothing here and is ignored")
-    board.deadline = board.deadline or time.monotonic() + options.limits.timeout
+    board.timeout = plan.limits.timeout
+    board.deadline = board.deadline or time.monotonic() + plan.limits.timeout
     classifier = Classifier(plan, options, backend, cache, board, messages)
     try:
         for name, outcome in classifier.outcomes(names[board.done :]):
@@ -235,7 +235,12 @@ class Classifier:
         with _timed(timings, "worker"):
             linked = self._linked()
         session = Session(
-            self._pool, plan.models, self._choose_device, nhwc_input=plan.grant.nhwc_input
+            self._pool,
+            plan.models,
+            self._choose_device,
+            nhwc_input=plan.grant.nhwc_input,
+            limits=plan.limits,
+            allowed_models=plan.grant.allowed_models,
         )
         try:
             with _timed(timings, "run"), self._board.doing(Stage.GUEST, name):
@@ -263,7 +268,7 @@ class Classifier:
     def _load_worker(self) -> tuple[Runtime, Worker]:
         from wasmlrun.worker import Runtime, Worker
 
-        runtime = Runtime(self._options.limits, self._cache)
+        runtime = Runtime(self._plan.limits, self._cache)
         runtime.start_clock(self._board.deadline)
         return runtime, Worker(runtime, self._plan.worker)
 
@@ -272,10 +277,14 @@ class Classifier:
         if plan.source is None:
             return None
         from wasmlrun.backends import EngineError
+        from wasmlrun.session import NnError, check_allowed
 
         try:
+            check_allowed(plan.source, plan.grant.allowed_models, str(plan.shown_model))
             with self._board.doing(Stage.MODEL, plan.shown_model or "the model"):
                 return self._pool.load(plan.source, self._choose_device("cpu"))
+        except NnError as e:
+            raise BadModel(e.message, "wasmlrun models lock MANIFEST writes the list anew") from e
         except EngineError as e:
             raise BadModel(
                 f"model {plan.shown_model} cannot be read as {plan.source.encoding.value}: {e}",

@@ -8,10 +8,10 @@ from wasmlrun.stages import Stage
 from wasmlrun.supervise import Death
 
 
-def error_of(death: Death, limits: Limits) -> WasmlrunError:
-    """The error to tell for a death."""
+def error_of(death: Death, timeout: float) -> WasmlrunError:
+    """The error to tell for a death; `timeout` is the time limit in seconds."""
     if death.timed_out:
-        return timeout_error(limits)
+        return timeout_error(Limits(timeout=timeout))
     if death.signal_name == "SIGKILL":
         return LimitExceeded(
             "the process was killed by the system, most likely for want of memory",

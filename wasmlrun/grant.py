@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from wasmlrun.errors import UsageFault
+from wasmlrun.errors import BadWorker, UsageFault
 from wasmlrun.manifest import Manifest, Mount
 
 
@@ -17,6 +18,8 @@ class Grant:
     environ: Mapping[str, str] = field(default_factory=dict)
     nn: bool = False
     nhwc_input: bool = False
+    allowed_models: tuple[str, ...] | None = None
+    """sha256 of the model files that may be loaded; None is any."""
     said_by: str = "the command line"
     """Where the user would change it."""
 
@@ -28,6 +31,7 @@ def from_manifest(manifest: Manifest) -> Grant:
         environ=manifest.vars,
         nn=manifest.nn.enabled,
         nhwc_input=manifest.nn.input_layout == "nhwc",
+        allowed_models=manifest.nn.allowed_models,
         said_by=str(manifest.path),
     )
 
@@ -49,3 +53,15 @@ def with_writable(grant: Grant, guest_paths: Iterable[str]) -> Grant:
         for i in matching:
             mounts[i] = replace(mounts[i], writable=True)
     return replace(grant, mounts=tuple(mounts))
+
+
+def require_nn(grant: Grant, worker: Path, what: str) -> None:
+    """Refuse a worker that imports `what` of WASI-NN without being allowed to. Raises BadWorker."""
+    if grant.nn:
+        return
+    raise BadWorker(
+        f"worker {worker} uses WASI-NN ({what}) and {grant.said_by} does not allow it",
+        'add to the manifest: [features.wasi_nn] allowed_backends = ["openvino"]'
+        if grant.said_by != "the command line"
+        else "leave out --no-nn",
+    )

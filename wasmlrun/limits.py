@@ -1,32 +1,90 @@
-"""What a worker may use at most; each limit has a sane default."""
+"""What a worker may use at most: each limit's name, default, flag, and the error when it is hit.
+
+A limit is set by its flag, else by `[limits]` in the manifest, else it is the default.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from wasmlrun.errors import LimitExceeded
 
-DEFAULT_TIMEOUT = 60.0
-DEFAULT_MEMORY = 1 << 30
-DEFAULT_OUTPUT = 16 << 20
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 MAX_PIXELS = 100_000_000
 """Pixels of an image that is still decoded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one command's guests."""
+    """Limits of one command's guests; None is "as much as it likes"."""
 
-    timeout: float = DEFAULT_TIMEOUT
-    """Seconds of wall clock for the whole command."""
-    memory: int = DEFAULT_MEMORY
-    """Bytes of linear memory."""
-    output: int | None = DEFAULT_OUTPUT
-    """Bytes written to stdout and stderr together; None is any number."""
+    timeout: float = 60.0
+    """Seconds of wall clock for the whole command, inference included."""
+    fuel: int | None = None
+    """WebAssembly instructions (about one unit each) of one run; the same on every machine."""
+    memory: int = GIB
+    """Bytes of linear memory of one instance."""
+    table: int = 1_000_000
+    """Elements of each table."""
+    instances: int = 256
+    """Core instances in one run; a component is made of several."""
+    model_size: int = GIB
+    """Bytes of one model that the guest loads."""
+    graphs: int = 16
+    """Graphs alive at once in one run."""
+    contexts: int = 64
+    """Execution contexts alive at once in one run."""
+    tensor_bytes: int = GIB
+    """Bytes of all input tensors and of the last output, alive at once in one run."""
+    output: int | None = 16 * MIB
+    """Bytes written to stdout and stderr together."""
+
+
+FLAGS = {
+    "timeout": "--timeout",
+    "fuel": "--fuel",
+    "memory": "--max-memory",
+    "table": "--max-table",
+    "instances": "--max-instances",
+    "model_size": "--max-model-size",
+    "graphs": "--max-graphs",
+    "contexts": "--max-contexts",
+    "tensor_bytes": "--max-tensor-bytes",
+    "output": "--max-output",
+}
+NAMES = tuple(field.name for field in fields(Limits))
+
+
+def with_limits(limits: Limits, chosen: Mapping[str, Any]) -> Limits:
+    """The limits with those that are given (not None) replaced."""
+    return replace(limits, **{k: v for k, v in chosen.items() if v is not None})
+
+
+def exceeded(name: str, value: float, what: str) -> LimitExceeded:
+    """The error for a limit that was hit: its name, its value, and how to raise it."""
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return LimitExceeded(
+        f"the {name} limit of {shown} {_UNITS[name]} was reached: {what}",
+        f"raise it with {FLAGS[name]}, or {name} under [limits] in the manifest",
+    )
+
+
+_UNITS = {
+    "timeout": "s",
+    "fuel": "units",
+    "memory": "bytes",
+    "table": "elements",
+    "instances": "instances",
+    "model_size": "bytes",
+    "graphs": "graphs",
+    "contexts": "contexts",
+    "tensor_bytes": "bytes",
+    "output": "bytes",
+}
 
 
 def timeout_error(limits: Limits) -> LimitExceeded:
-    """The sentence for a run that took too long."""
-    return LimitExceeded(
-        f"the time limit of {limits.timeout:g} s was reached", "raise it with --timeout SECONDS"
-    )
+    """The error for a run that took too long."""
+    return exceeded("timeout", limits.timeout, "the run took longer")

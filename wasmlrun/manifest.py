@@ -9,6 +9,7 @@ the program trusts the frozen `Manifest`.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wasmlrun.errors import BadManifest
+from wasmlrun.limits import NAMES as LIMITS
 
 BACKENDS: Final = ("openvino",)
 PROTOCOLS: Final = ("tensor", "wws")
@@ -23,6 +25,8 @@ RESIZES: Final = ("crop", "stretch", "pad")
 LAYOUTS: Final = ("NHWC", "NCHW")
 DTYPES: Final = ("u8", "i8", "f32", "f16")
 COLORS: Final = ("RGB", "BGR", "gray")
+KEYS: Final = ("name", "version", "vars", "features", "folders", "classify", "limits", "data")
+NN_KEYS: Final = ("allowed_backends", "preload_models", "input_layout", "allowed_models")
 SCORES: Final = ("auto", "probabilities", "logits")
 
 
@@ -55,6 +59,8 @@ class NnGrant:
     allowed_backends: tuple[str, ...] = ()
     preload_models: tuple[Preload, ...] = ()
     input_layout: str | None = None
+    allowed_models: tuple[str, ...] | None = None
+    """sha256 of every file of the models that may be loaded; None is any model."""
 
     @property
     def enabled(self) -> bool:
@@ -99,12 +105,19 @@ class Manifest:
     nn: NnGrant = NnGrant()
     folders: tuple[Mount, ...] = ()
     classify: Classify | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    """What `[limits]` says, by the names of `wasmlrun.limits.Limits`."""
     ignored: tuple[str, ...] = ()
     """Tables that are accepted and mean nothing here."""
 
 
-def read_manifest(path: Path, environ: Mapping[str, str] = os.environ) -> Manifest:
+def read_manifest(
+    path: Path, environ: Mapping[str, str] = os.environ, *, allow_outside: bool = False
+) -> Manifest:
     """Read and check a manifest.
+
+    A manifest may come from anywhere: unless `allow_outside`, it gives a guest folders below
+    its own folder only.
 
     Raises:
         BadManifest: with the file, the key and the remedy.
@@ -123,7 +136,7 @@ def read_manifest(path: Path, environ: Mapping[str, str] = os.environ) -> Manife
         raise BadManifest(f"manifest {path} is not valid TOML: {e}") from e
     except RecursionError:
         raise BadManifest(f"manifest {path} is nested too deeply") from None
-    return _Reader(path, environ).manifest(data)
+    return _Reader(path, environ, allow_outside=allow_outside).manifest(data)
 
 
 def check_folders(mounts: Iterable[Mount], where: str) -> None:
@@ -156,15 +169,14 @@ def check_folders(mounts: Iterable[Mount], where: str) -> None:
 class _Reader:
     """Turns parsed TOML into a Manifest; knows the file it came from for its messages."""
 
-    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, environ: Mapping[str, str], *, allow_outside: bool) -> None:
         self._path = path
+        self._allow_outside = allow_outside
         self._base = path.absolute().parent
         self._environ = environ
 
     def manifest(self, data: dict[str, Any]) -> Manifest:
-        self._known(
-            data, "", ("name", "version", "vars", "features", "folders", "classify", "data")
-        )
+        self._known(data, "", KEYS)
         if "version" not in data:
             raise self._fault("version", "is missing", 'add a line: version = "1"')
         features = self._table(data, "features")
@@ -181,6 +193,7 @@ class _Reader:
             nn=self._nn(self._table(features, "wasi_nn", "features.")),
             folders=folders,
             classify=self._classify(data),
+            limits=self._limits(self._table(data, "limits")),
             ignored=tuple(ignored),
         )
 
@@ -198,7 +211,7 @@ class _Reader:
 
     def _nn(self, table: dict[str, Any]) -> NnGrant:
         prefix = "features.wasi_nn."
-        self._known(table, prefix, ("allowed_backends", "preload_models", "input_layout"))
+        self._known(table, prefix, NN_KEYS)
         backends = table.get("allowed_backends", [])
         if not isinstance(backends, list) or not all(isinstance(b, str) for b in backends):
             raise self._fault(
@@ -211,7 +224,32 @@ class _Reader:
         layout = table.get("input_layout")
         if layout is not None:
             self._one_of(layout, ("nhwc", "nchw"), prefix + "input_layout")
-        return NnGrant(tuple(backends), self._preloads(table), layout)
+        return NnGrant(tuple(backends), self._preloads(table), layout, self._digests(table))
+
+    def _digests(self, table: dict[str, Any]) -> tuple[str, ...] | None:
+        key = "features.wasi_nn.allowed_models"
+        if "allowed_models" not in table:
+            return None
+        digests = table["allowed_models"]
+        if not isinstance(digests, list) or not all(
+            isinstance(d, str) and re.fullmatch(r"sha256:[0-9a-f]{64}", d) for d in digests
+        ):
+            raise self._fault(
+                key,
+                'must be a list of "sha256:…" with 64 hexadecimal digits each',
+                f"wasmlrun models lock {self._path} writes it",
+            )
+        return tuple(digest.removeprefix("sha256:") for digest in digests)
+
+    def _limits(self, table: dict[str, Any]) -> dict[str, Any]:
+        self._known(table, "limits.", LIMITS)
+        for name, value in table.items():
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not 0 < value < float("inf"):
+                raise self._fault(f"limits.{name}", "must be a number above 0")
+            if name != "timeout" and not isinstance(value, int):
+                raise self._fault(f"limits.{name}", "must be a whole number")
+        return {name: float(v) if name == "timeout" else v for name, v in table.items()}
 
     def _preloads(self, table: dict[str, Any]) -> tuple[Preload, ...]:
         key = "features.wasi_nn.preload_models"
@@ -229,7 +267,7 @@ class _Reader:
                 )
             self._known(provider, key + ".provider.", ("type", "dir"))
             self._one_of(provider.get("type", "local"), ("local",), key + ".provider.type")
-            folder = self._path_at(provider, "dir", key + ".provider.")
+            folder = self._folder_at(provider, "dir", key + ".provider.")
             if not folder.is_dir():
                 raise self._fault(key + ".provider.dir", f"is no folder: {folder}")
             found.append(Preload(backend, folder))
@@ -249,7 +287,7 @@ class _Reader:
             writable = entry.get("writable", False)
             if not isinstance(writable, bool):
                 raise self._fault("folders.writable", "must be true or false")
-            found.append(Mount(self._path_at(entry, "from", "folders."), guest, writable))
+            found.append(Mount(self._folder_at(entry, "from", "folders."), guest, writable))
         return tuple(found)
 
     def _classify(self, data: dict[str, Any]) -> Classify | None:
@@ -342,6 +380,17 @@ class _Reader:
         if not isinstance(value, str) or not value or "\0" in value:
             raise self._fault(prefix + key, "must be a path", f'write {key} = "./folder"')
         return Path(os.path.normpath(self._base / value))
+
+    def _folder_at(self, table: Mapping[str, Any], key: str, prefix: str) -> Path:
+        """A folder that a guest will see: below the manifest's own, links followed."""
+        folder = self._path_at(table, key, prefix)
+        if not self._allow_outside and not folder.resolve().is_relative_to(self._base.resolve()):
+            raise self._fault(
+                prefix + key,
+                f"leaves the manifest's folder: {folder}",
+                "if you trust this manifest, say --allow-outside",
+            )
+        return folder
 
     def _table(self, table: Mapping[str, Any], key: str, prefix: str = "") -> dict[str, Any]:
         value = table.get(key, {})

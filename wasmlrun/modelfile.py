@@ -59,12 +59,16 @@ class ModelSource:
     parts: tuple[bytes, ...]
 
     @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """sha256 of each part, as of the files that they are."""
+        return tuple(hashlib.sha256(part).hexdigest() for part in self.parts)
+
+    @cached_property
     def sha256(self) -> str:
         """Digest of the model: of its only part, or of the parts' digests joined."""
-        digests = [hashlib.sha256(part).hexdigest() for part in self.parts]
-        if len(digests) == 1:
-            return digests[0]
-        return hashlib.sha256("".join(digests).encode()).hexdigest()
+        if len(self.digests) == 1:
+            return self.digests[0]
+        return hashlib.sha256("".join(self.digests).encode()).hexdigest()
 
     @property
     def size(self) -> int:

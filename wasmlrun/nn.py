@@ -30,6 +30,7 @@ MODULES = (MODULE, LEGACY_MODULE)
 
 MAX_BUILDERS = 64
 MAX_RANK = 16
+MAX_NAME = 4096
 
 # What each type number has meant: crate ≤ 0.5, crate 0.6 and the WIT file, in this order.
 _TYPE_CODES: dict[int, tuple[DType, ...]] = {
@@ -66,12 +67,12 @@ class GuestMemory:
 
     def read(self, pointer: int, length: int, what: str) -> bytes:
         """A copy of `length` bytes. Raises NnError when they are not all in memory."""
-        self._check(pointer, length, what)
+        self.check(pointer, length, what)
         return ctypes.string_at(self._base + pointer, length) if length else b""
 
     def write(self, pointer: int, data: bytes | bytearray | memoryview, what: str) -> None:
         """Write `data`. Raises NnError when it would not all be in memory."""
-        self._check(pointer, len(data), what)
+        self.check(pointer, len(data), what)
         if data:
             ctypes.memmove(self._base + pointer, bytes(data), len(data))
 
@@ -85,9 +86,10 @@ class GuestMemory:
 
     def check_u32(self, pointer: int, what: str) -> None:
         """Make sure before the work that its result can be written."""
-        self._check(pointer, 4, what)
+        self.check(pointer, 4, what)
 
-    def _check(self, pointer: int, length: int, what: str) -> None:
+    def check(self, pointer: int, length: int, what: str) -> None:
+        """Make sure that a range is in memory. Raises NnError when it is not."""
         if pointer + length > self._size:
             raise NnError(
                 NnErrno.MISSING_MEMORY,
@@ -180,7 +182,7 @@ def _load(
     out: int,
 ) -> None:
     memory.check_u32(out, "load: the graph handle")
-    parts = _read_builders(memory, builders, count)
+    parts = _read_builders(session, memory, builders, count)
     handle = session.load(parts, _encoding(encoding), _target(target))
     memory.write_u32(out, handle, "load: the graph handle")
 
@@ -201,7 +203,7 @@ def _load_by_name_with_config(
     out: int,
 ) -> None:
     # the configuration is for language models; a wrong pointer is still a wrong pointer
-    memory.read(config, config_size, "load_by_name_with_config: the configuration")
+    memory.check(config, config_size, "load_by_name_with_config: the configuration")
     _load_by_name(session, memory, name, size, out)
 
 
@@ -306,13 +308,15 @@ def _legacy_get_output(
     session.last_output = tensor
 
 
-def _read_builders(memory: GuestMemory, pointer: int, count: int) -> list[bytes]:
+def _read_builders(session: Session, memory: GuestMemory, pointer: int, count: int) -> list[bytes]:
     if not 0 < count <= MAX_BUILDERS:
         raise NnError(
             NnErrno.INVALID_ARGUMENT,
             f"load: {count} builders given, between 1 and {MAX_BUILDERS} are possible",
         )
     pairs = memory.read_u32s(pointer, 2 * count, "load: the list of builders")
+    # before copying: many builders may point at the same bytes
+    session.admit_model(sum(pairs[1::2]))
     return [
         memory.read(start, size, f"load: builder {i}")
         for i, (start, size) in enumerate(zip(pairs[::2], pairs[1::2], strict=True))
@@ -320,6 +324,10 @@ def _read_builders(memory: GuestMemory, pointer: int, count: int) -> list[bytes]
 
 
 def _read_name(memory: GuestMemory, pointer: int, size: int) -> str:
+    if size > MAX_NAME:
+        raise NnError(
+            NnErrno.INVALID_ARGUMENT, f"load_by_name: a name of {size} bytes; {MAX_NAME} may be"
+        )
     data = memory.read(pointer, size, "load_by_name: the name")
     try:
         return data.decode()
@@ -327,12 +335,17 @@ def _read_name(memory: GuestMemory, pointer: int, size: int) -> str:
         raise NnError(NnErrno.INVALID_ARGUMENT, "load_by_name: the name is not UTF-8") from None
 
 
-def _read_shape(memory: GuestMemory, pointer: int, rank: int) -> tuple[int, ...]:
+def check_rank(rank: int) -> None:
+    """Refuse a tensor of absurdly many dimensions. Raises NnError."""
     if rank > MAX_RANK:
         raise NnError(
             NnErrno.INVALID_ARGUMENT,
             f"set_input: a tensor of {rank} dimensions; {MAX_RANK} are possible",
         )
+
+
+def _read_shape(memory: GuestMemory, pointer: int, rank: int) -> tuple[int, ...]:
+    check_rank(rank)
     return memory.read_u32s(pointer, rank, "set_input: the dims")
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from wasmlrun import bundled
-from wasmlrun.errors import BadManifest, BadModel, BadWorker
+from wasmlrun.errors import BadManifest, BadWorker
 from wasmlrun.grant import Grant, from_manifest, with_writable
 from wasmlrun.labels import read_labels
+from wasmlrun.limits import Limits, with_limits
 from wasmlrun.manifest import Classify, Manifest, Mount, read_manifest
 from wasmlrun.modelfile import ModelSource, read_model
 
@@ -28,6 +30,8 @@ class Wishes:
     writable: Sequence[str] = ()
     input_layout: str | None = None
     arguments: Sequence[str] = ()
+    allow_outside: bool = False
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Plan:
     """Models that the guest may load by name."""
     ignored: Sequence[str] = ()
     arguments: Sequence[str] = ()
+    limits: Limits = field(default_factory=Limits)
     shown_worker: str = ""
     shown_model: str | None = None
 
@@ -72,6 +77,9 @@ def make_plan(wishes: Wishes) -> Plan:
         plan,
         grant=grant,
         labels=read_labels(labels_file) if labels_file else None,
+        limits=with_limits(
+            with_limits(Limits(), manifest.limits if manifest else {}), wishes.limits
+        ),
         arguments=wishes.arguments,
         shown_worker=wishes.worker or bundled.DEFAULT_WORKER,
     )
@@ -95,10 +103,10 @@ def find_worker(name: str | None) -> Path:
 def find_manifest(wishes: Wishes, worker: Path) -> Manifest | None:
     """The manifest that was named, or that stands beside a worker that was named."""
     if wishes.manifest is not None:
-        return read_manifest(wishes.manifest)
+        return read_manifest(wishes.manifest, allow_outside=wishes.allow_outside)
     beside = worker.with_suffix(".toml")
     if wishes.worker is not None and beside.is_file():
-        return read_manifest(beside)
+        return read_manifest(beside, allow_outside=wishes.allow_outside)
     return None
 
 
@@ -156,6 +164,10 @@ def _from_manifest(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
     name, source = settings.model, None
     if name is None and len(models) == 1:
         name = next(iter(models))
+    if name is None and settings.protocol == "tensor" and not models and not manifest.folders:
+        # a worker for any model: it gets the bundled one
+        given = replace(wishes, model=bundled.DEFAULT_MODEL)
+        return _with_given_model(given, worker, manifest)
     if name is not None:
         source = models.get(name) or read_model(_on_host(name, manifest))
     return Plan(
@@ -172,8 +184,8 @@ def _from_manifest(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
 
 
 def find_model(name: str) -> tuple[str, ModelSource, Classify]:
-    """A model given as a file, a folder, or the name of a bundled one: the name that guests
-    load it by, its bytes, and its settings from the manifest beside it.
+    """A model given as a file, a folder, or the name of a bundled or pulled one: the name that
+    guests load it by, its bytes, and its settings from the manifest beside it.
 
     Raises:
         BadModel: there is none, or it cannot be read.
@@ -182,10 +194,9 @@ def find_model(name: str) -> tuple[str, ModelSource, Classify]:
     if not path.exists() and path.name == name:
         found = bundled.model(name)
         if found is None:
-            raise BadModel(
-                f"model {name} does not exist",
-                f"give a model file, or the name of the bundled model: {bundled.DEFAULT_MODEL}",
-            )
+            from wasmlrun import shelf  # only here: files and the bundled model need none
+
+            return shelf.default().open(name)
         path = found
     if path.is_dir():
         path = path.absolute()

@@ -43,11 +43,19 @@ def run_program(
     Raises:
         WasmlrunError: it could not be started, trapped, or reached a limit.
     """
+    board.timeout = limits.timeout
     board.deadline = time.monotonic() + limits.timeout
     runtime = Runtime(limits, cache)
     runtime.start_clock(board.deadline)
     pool = GraphPool(backend, board)
-    session = Session(pool, models, choose_device, nhwc_input=grant.nhwc_input)
+    session = Session(
+        pool,
+        models,
+        choose_device,
+        nhwc_input=grant.nhwc_input,
+        limits=limits,
+        allowed_models=grant.allowed_models,
+    )
     linked = Worker(runtime, path).linked(grant)
     try:
         with board.doing(Stage.GUEST, str(path)):

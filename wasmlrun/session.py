@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from wasmlrun.backends import Backend, Context, EngineError, Graph, Port
 from wasmlrun.errors import BadModel
+from wasmlrun.limits import Limits, exceeded
 from wasmlrun.modelfile import Encoding, ModelSource, source_of
 from wasmlrun.stages import Board, Stage
 from wasmlrun.tensor import DType, Tensor, byte_size, describe
@@ -44,6 +45,10 @@ class NnError(Exception):
         """Whether the model is to blame rather than the guest."""
 
 
+KEPT_GRAPHS = 4
+"""Graphs that nobody uses at the moment and that the next image's guest may load again."""
+
+
 class GraphPool:
     """Loaded graphs, shared by the instances of one command: equal bytes are compiled once."""
 
@@ -53,6 +58,7 @@ class GraphPool:
         """Where it is said what native code is at work on."""
         self._lock = threading.Lock()
         self._graphs: dict[tuple[str, Encoding, str], Graph] = {}
+        self._users: dict[int, int] = {}
 
     @property
     def backend(self) -> Backend:
@@ -60,15 +66,27 @@ class GraphPool:
         return self._backend
 
     def load(self, source: ModelSource, device: str) -> Graph:
-        """The graph of these bytes on this device. Raises EngineError."""
+        """The graph of these bytes on this device, until it is released. Raises EngineError."""
         key = (source.sha256, source.encoding, device)
         with self._lock:
-            graph = self._graphs.get(key)
+            graph = self._graphs.pop(key, None)
             if graph is None:
                 what = f"a {source.encoding.value} model of {source.size} bytes"
                 with self.board.doing(Stage.MODEL, what):
-                    graph = self._graphs[key] = self._backend.load(source, device)
+                    graph = self._backend.load(source, device)
+            self._graphs[key] = graph  # last: the one used most recently
+            self._users[id(graph)] = self._users.get(id(graph), 0) + 1
             return graph
+
+    def release(self, graph: Graph) -> None:
+        """One user less; graphs without any are freed but for the few used last."""
+        with self._lock:
+            self._users[id(graph)] -= 1
+            unused = [k for k, g in self._graphs.items() if not self._users[id(g)]]
+            for key in unused[:-KEPT_GRAPHS]:
+                dropped = self._graphs.pop(key)
+                del self._users[id(dropped)]
+                dropped.close()
 
     def close(self) -> None:
         """Free every graph."""
@@ -82,7 +100,9 @@ class GraphPool:
 class _OpenContext:
     context: Context
     graph: Graph
-    given: set[int] = field(default_factory=set)
+    numbered: bool
+    given: dict[int, int] = field(default_factory=dict)
+    """Bytes of each input that was given, by its number."""
     computed: bool = False
 
 
@@ -101,17 +121,24 @@ class Session:
         choose_device: Callable[[str], str],
         *,
         nhwc_input: bool = False,
+        limits: Limits | None = None,
+        allowed_models: Collection[str] | None = None,
     ) -> None:
         """`models` may be loaded by name. `choose_device` turns a guest's execution target
         (cpu, gpu, tpu, auto) into a device of the backend. With `nhwc_input` the bytes of
         pictures are H×W×C although their dims say N,C,H,W, as hosts before mid-2024 had it.
+        With `allowed_models`, every file of a model must have one of these sha256.
         """
         self._pool = pool
         self._models = models
         self._choose_device = choose_device
         self._nhwc_input = nhwc_input
+        self._limits = limits or Limits()
+        self._allowed_models = allowed_models
+        self._loaded: list[Graph] = []
         self._next_handle = 1
         self._graphs: dict[int, Graph] = {}
+        self._numbered: set[int] = set()
         self._contexts: dict[int, _OpenContext] = {}
         self.last_output: Tensor | None = None
         self.failure: NnError | None = None
@@ -120,6 +147,7 @@ class Session:
         """Load a model given as bytes; encoding None is auto-detect. Returns its handle."""
         if not parts or not all(parts[:1]):
             raise NnError(NnErrno.INVALID_ARGUMENT, "load: the model is empty", model=True)
+        self.admit_model(sum(map(len, parts)))
         try:
             source = source_of(parts, encoding)
         except BadModel as e:
@@ -146,24 +174,27 @@ class Session:
     def init_execution_context(self, graph: int) -> int:
         """Open a context of a loaded graph. Returns its handle."""
         loaded = self._graph(graph, "init_execution_context")
+        if len(self._contexts) >= self._limits.contexts:
+            raise exceeded("contexts", self._limits.contexts, "the guest opened one more")
         try:
             context = loaded.open()
         except EngineError as e:
             raise NnError(NnErrno.RUNTIME_ERROR, f"init_execution_context: {e}") from e
         handle = self._new_handle()
-        self._contexts[handle] = _OpenContext(context, loaded)
+        self._contexts[handle] = _OpenContext(context, loaded, graph in self._numbered)
         return handle
 
     def set_input(self, context: int, index: int | str, tensor: Tensor) -> None:
         """Give a context's input, by number or by the model's name for it, a tensor."""
         opened = self._context(context, "set_input")
         number, port = _port(opened.graph.inputs, index, "set_input", "input")
+        self.admit_tensor(len(tensor.data), instead_of=opened.given.get(number, 0))
         fitted = self._fit(tensor, port)
         try:
             opened.context.set_input(number, fitted)
         except EngineError as e:
             raise NnError(NnErrno.RUNTIME_ERROR, f"set_input: {e}") from e
-        opened.given.add(number)
+        opened.given[number] = len(tensor.data)
         opened.computed = False
 
     def compute(self, context: int) -> None:
@@ -190,13 +221,31 @@ class Session:
             raise NnError(NnErrno.RUNTIME_ERROR, "get_output: nothing was computed yet")
         number, _ = _port(opened.graph.outputs, index, "get_output", "output")
         try:
-            return opened.context.output(number)
+            tensor = opened.context.output(number)
+            self.admit_tensor(len(tensor.data))
+            return tensor
         except EngineError as e:
             raise NnError(NnErrno.RUNTIME_ERROR, f"get_output: {e}") from e
 
+    def compute_named(
+        self, context: int, inputs: Sequence[tuple[str, Tensor]]
+    ) -> list[tuple[str, Tensor]]:
+        """Run the graph on these inputs alone, given by name; all outputs, in order."""
+        self._context(context, "compute").given.clear()
+        for name, tensor in inputs:
+            self.set_input(context, name, tensor)
+        self.compute(context)
+        names = self.output_names(context)
+        return [(name, self.output(context, number)) for number, name in enumerate(names)]
+
     def output_names(self, context: int) -> list[str]:
-        """The names of a context's outputs, in order."""
-        return [port.name for port in self._context(context, "compute").graph.outputs]
+        """The names of a context's outputs, in order.
+
+        Those of an OpenVINO IR are numbers, as other hosts have it.
+        """
+        opened = self._context(context, "compute")
+        outputs = opened.graph.outputs
+        return [str(n) if opened.numbered else port.name for n, port in enumerate(outputs)]
 
     def drop_context(self, context: int) -> None:
         """Free a context."""
@@ -205,8 +254,28 @@ class Session:
 
     def drop_graph(self, graph: int) -> None:
         """Forget a graph; its contexts stay usable."""
-        self._graph(graph, "unload")
+        dropped = self._graph(graph, "unload")
         del self._graphs[graph]
+        if not any(opened.graph is dropped for opened in self._contexts.values()):
+            self._loaded.remove(dropped)
+            self._pool.release(dropped)
+
+    def admit_model(self, size: int) -> None:
+        """Refuse a model of too many bytes. Raises LimitExceeded."""
+        if size > self._limits.model_size:
+            raise exceeded(
+                "model_size", self._limits.model_size, f"the guest loads a model of {size} bytes"
+            )
+
+    def admit_tensor(self, size: int, *, instead_of: int = 0) -> None:
+        """Refuse a tensor that is too much together with those alive. Raises LimitExceeded."""
+        alive = sum(sum(opened.given.values()) for opened in self._contexts.values())
+        if alive + size - instead_of > self._limits.tensor_bytes:
+            raise exceeded(
+                "tensor_bytes",
+                self._limits.tensor_bytes,
+                f"the guest holds tensors of {alive} bytes and sent one of {size}",
+            )
 
     def close(self) -> None:
         """Free whatever the guest left open."""
@@ -214,8 +283,13 @@ class Session:
             opened.context.close()
         self._contexts.clear()
         self._graphs.clear()
+        while self._loaded:
+            self._pool.release(self._loaded.pop())
 
     def _load(self, source: ModelSource, target: str, what: str) -> int:
+        if len(self._loaded) >= self._limits.graphs:
+            raise exceeded("graphs", self._limits.graphs, "the guest loads one more")
+        check_allowed(source, self._allowed_models, what)
         device = self._choose_device(target)
         try:
             graph = self._pool.load(source, device)
@@ -225,8 +299,11 @@ class Session:
                 f"{what}: the {source.encoding.value} model cannot be loaded on {device}: {e}",
                 model=True,
             ) from e
+        self._loaded.append(graph)
         handle = self._new_handle()
         self._graphs[handle] = graph
+        if source.encoding is Encoding.OPENVINO:
+            self._numbered.add(handle)
         return handle
 
     def _new_handle(self) -> int:
@@ -271,6 +348,21 @@ class Session:
                 f"set_input: the model expects {expected}, given was {tensor} – the shape differs",
             )
         return Tensor(shape, port.dtype, tensor.data)
+
+
+def check_allowed(source: ModelSource, allowed: Collection[str] | None, what: str) -> None:
+    """Refuse a model with a file whose digest is not on the list. Raises NnError."""
+    if allowed is None:
+        return
+    for digest in source.digests:
+        if digest not in allowed:
+            listed = ", ".join(f"sha256:{a}" for a in sorted(allowed)) or "none"
+            raise NnError(
+                NnErrno.INVALID_ARGUMENT,
+                f"{what}: the model's sha256:{digest} is not on the list of allowed_models "
+                f"({listed})",
+                model=True,
+            )
 
 
 def _port(ports: Sequence[Port], index: int | str, what: str, side: str) -> tuple[int, Port]:

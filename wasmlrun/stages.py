@@ -34,7 +34,7 @@ class Doing:
     what: str
 
 
-_HEADER = struct.Struct("<dIi")  # deadline, images done, exit code so far
+_HEADER = struct.Struct("<ddIi")  # timeout, deadline, images done, exit code so far
 _SLOT = struct.Struct("<BH")
 _TEXT = 400
 _SLOT_SIZE = _SLOT.size + _TEXT
@@ -82,33 +82,44 @@ class Board:
             self._memory[_offset(slot)] = 0
 
     @property
+    def timeout(self) -> float:
+        """The time limit in seconds."""
+        return self._header()[0]
+
+    @timeout.setter
+    def timeout(self, value: float) -> None:
+        self._set(timeout=value)
+
+    @property
     def deadline(self) -> float:
         """When all must be over, on the monotonic clock; 0 when that is not known yet."""
-        return float(self._header()[0])
+        return self._header()[1]
 
     @deadline.setter
     def deadline(self, value: float) -> None:
-        self._set(value, self.done, self.code)
+        self._set(deadline=value)
 
     @property
     def done(self) -> int:
         """How many images have been reported."""
-        return int(self._header()[1])
+        return self._header()[2]
 
     @property
     def code(self) -> int:
         """The exit code of what has been reported."""
-        return int(self._header()[2])
+        return self._header()[3]
 
     def report(self, done: int, code: int) -> None:
         """Say how many images have been reported and with which exit code."""
-        self._set(self.deadline, done, code)
+        self._set(done=done, code=code)
 
-    def _header(self) -> tuple[float, int, int]:
+    def _header(self) -> tuple[float, float, int, int]:
         return _HEADER.unpack_from(self._memory, 0)
 
-    def _set(self, deadline: float, done: int, code: int) -> None:
-        _HEADER.pack_into(self._memory, 0, deadline, done, code)
+    def _set(self, **values: float) -> None:
+        names = ("timeout", "deadline", "done", "code")
+        current = dict(zip(names, self._header(), strict=True))
+        _HEADER.pack_into(self._memory, 0, *(current | values).values())
 
 
 def _offset(slot: int) -> int:

@@ -13,14 +13,20 @@ from pathlib import Path
 
 from wasmlrun.modelfile import Encoding, ModelSource
 
-_SUFFIX = {Encoding.TENSORFLOW_LITE: ".tflite", Encoding.TENSORFLOW: ".pb"}
+_SUFFIX = {
+    Encoding.ONNX: ".onnx",
+    Encoding.TENSORFLOW_LITE: ".tflite",
+    Encoding.TENSORFLOW: ".pb",
+}
 
 
 @contextmanager
 def model_file(source: ModelSource) -> Iterator[Path]:
-    """A one-part model as a file of mode 0600, for engines that read only files."""
-    with private_folder() as folder:
-        path = folder / f"{os.urandom(8).hex()}{_SUFFIX[source.encoding]}"
+    """A one-part model as a file of mode 0600, alone in a folder: models may name neighbours."""
+    with private_folder() as common:
+        folder = common / os.urandom(8).hex()
+        folder.mkdir(mode=0o700)
+        path = folder / f"model{_SUFFIX[source.encoding]}"
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, no path
@@ -28,6 +34,7 @@ def model_file(source: ModelSource) -> Iterator[Path]:
             yield path
         finally:
             path.unlink(missing_ok=True)
+            folder.rmdir()
 
 
 @contextmanager

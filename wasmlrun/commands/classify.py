@@ -98,7 +98,7 @@ def command(
 
     IMAGE is a file, or - for standard input.
     """
-    from wasmlrun.commands.options import cache_from, limits_from
+    from wasmlrun.commands.options import cache_from, chosen_limits
     from wasmlrun.death import error_of
     from wasmlrun.errors import WasmlrunError
     from wasmlrun.limits import MAX_PIXELS
@@ -109,7 +109,6 @@ def command(
 
     messages = Messages(verbosity)
     report = choose(as_json)
-    limits = limits_from(rest)
 
     def fail(image: str | None, error: WasmlrunError) -> int:
         report.failure(image, error)
@@ -127,7 +126,17 @@ def command(
                 # the cheapest and commonest mistake is told before all others
                 return max(fail(name, missing(name)) for name in images)
             plan = make_plan(
-                Wishes(worker, manifest, model, labels, writable, input_layout, arguments)
+                Wishes(
+                    worker,
+                    manifest,
+                    model,
+                    labels,
+                    writable,
+                    input_layout,
+                    arguments,
+                    rest["allow_outside"],
+                    chosen_limits(rest),
+                )
             )
             options = Options(
                 top=top,
@@ -136,7 +145,6 @@ def command(
                 device=rest["device"],
                 strict_device=rest["strict_device"],
                 max_pixels=max_pixels or MAX_PIXELS,
-                limits=limits,
             )
             cache = cache_from(rest["no_cache"], messages.detail)
             backend = OpenVINO(rest["precision"], cache)
@@ -145,7 +153,7 @@ def command(
             return fail(None, error)
 
     def on_death(death: Death, board: Board) -> int | None:
-        error = error_of(death, limits)
+        error = error_of(death, board.timeout)
         code = fail(images[board.done] if board.done < len(images) else None, error)
         board.report(board.done + 1, board.code or code)
         # another image may fare better; another try of the same model would not

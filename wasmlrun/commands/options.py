@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from wasmlrun.cache import Cache
-    from wasmlrun.limits import Limits
+
+    _IntType = click.ParamType[int]
+    _AnyType = click.ParamType[Any]
+else:
+    # a generic class to type checkers only, in click before 8.4
+    _IntType = _AnyType = click.ParamType
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,34 +74,78 @@ def cache_from(no_cache: bool, tell: Callable[[str], None]) -> Cache:
     return Cache(None if no_cache else default_root(), tell=tell)
 
 
+class Size(_IntType):
+    """A number of bytes, as `512M` or `2G` too (1024-based)."""
+
+    name = "bytes"
+    _FACTORS: ClassVar = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Fails the command line when it is no size above 0."""
+        match = re.fullmatch(r"([0-9]+)([KMG]?)(?:i?B)?", str(value), re.IGNORECASE)
+        size = int(match[1]) * self._FACTORS[match[2].upper()] if match else 0
+        if size <= 0:
+            self.fail(f"{value!r} is no size: write 1000000, 512M or 2G", param, ctx)
+        return size
+
+
 def limit_options(function: F) -> F:
     """The limits a worker runs under."""
-    function = click.option(
-        "--max-output",
-        type=click.IntRange(1),
-        metavar="BYTES",
-        help="Most bytes the worker may print. Default: 16 MiB.",
-    )(function)
-    function = click.option(
-        "--max-memory",
-        type=click.IntRange(1),
-        metavar="BYTES",
-        help="Most linear memory the worker may have. Default: 1 GiB.",
-    )(function)
+    count = click.IntRange(1)
+    options: list[tuple[str, str, _AnyType, str, str]] = [
+        (
+            "--timeout",
+            "timeout",
+            click.FloatRange(0, min_open=True),
+            "SECONDS",
+            "Wall clock for the whole command. Default: 60.",
+        ),
+        (
+            "--fuel",
+            "fuel",
+            count,
+            "UNITS",
+            "Instructions of one run, the same on every machine. Default: any number.",
+        ),
+        ("--max-memory", "memory", Size(), "BYTES", "Linear memory. Default: 1G."),
+        ("--max-table", "table", count, "N", "Elements of a table. Default: 1000000."),
+        ("--max-instances", "instances", count, "N", "Core instances. Default: 256."),
+        (
+            "--max-model-size",
+            "model_size",
+            Size(),
+            "BYTES",
+            "A model that the worker loads. Default: 1G.",
+        ),
+        ("--max-graphs", "graphs", count, "N", "Graphs alive at once. Default: 16."),
+        (
+            "--max-contexts",
+            "contexts",
+            count,
+            "N",
+            "Execution contexts alive at once. Default: 64.",
+        ),
+        (
+            "--max-tensor-bytes",
+            "tensor_bytes",
+            Size(),
+            "BYTES",
+            "Tensors alive at once. Default: 1G.",
+        ),
+        ("--max-output", "output", Size(), "BYTES", "What the worker prints. Default: 16M."),
+    ]
+    for flag, name, kind, metavar, text in reversed(options):
+        function = click.option(
+            flag, f"limit_{name}", type=kind, metavar=metavar, help=f"Limit: {text}"
+        )(function)
     return click.option(
-        "--timeout",
-        type=click.FloatRange(0, min_open=True),
-        metavar="SECONDS",
-        help="Wall clock for the whole command. Default: 60.",
+        "--allow-outside",
+        is_flag=True,
+        help="Let the manifest mount folders outside its own folder.",
     )(function)
 
 
-def limits_from(values: Mapping[str, Any], *, unlimited_output: bool = False) -> Limits:
-    """Limits from the options' values, defaults where there are none."""
-    from wasmlrun.limits import Limits
-
-    names = {"timeout": "timeout", "max_memory": "memory", "max_output": "output"}
-    given = {names[k]: v for k, v in values.items() if k in names and v is not None}
-    if unlimited_output:
-        given.setdefault("output", None)
-    return Limits(**given)
+def chosen_limits(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The limits that the command line sets, None where it says nothing."""
+    prefix = "limit_"
+    return {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}

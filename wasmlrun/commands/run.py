@@ -73,7 +73,7 @@ def command(
     command line. Without a manifest these options are all that the program gets; there is
     never a network.
     """
-    from wasmlrun.commands.options import cache_from, limits_from
+    from wasmlrun.commands.options import cache_from, chosen_limits
     from wasmlrun.death import error_of
     from wasmlrun.errors import WasmlrunError
     from wasmlrun.messages import Messages
@@ -81,11 +81,13 @@ def command(
     from wasmlrun.supervise import Death, supervise
 
     messages = Messages(verbosity)
-    limits = limits_from(rest, unlimited_output=request is None)
 
     def work(board: Board) -> int:
+        from dataclasses import replace
+
         from wasmlrun.backends.openvino import OpenVINO
         from wasmlrun.devices import DeviceChoice
+        from wasmlrun.limits import Limits, with_limits
         from wasmlrun.plan import Wishes, find_manifest, find_worker, named_models, preloaded
         from wasmlrun.protocols import wws
         from wasmlrun.report import write_raw
@@ -93,7 +95,14 @@ def command(
 
         try:
             path = find_worker(worker)
-            found = find_manifest(Wishes(worker, manifest), path)
+            found = find_manifest(
+                Wishes(worker, manifest, allow_outside=rest["allow_outside"]), path
+            )
+            # a program's own output is what it is run for: it is bounded only when asked
+            unbounded = replace(Limits(), output=None if request is None else Limits().output)
+            limits = with_limits(
+                with_limits(unbounded, found.limits if found else {}), chosen_limits(rest)
+            )
             cache = cache_from(rest["no_cache"], messages.detail)
             backend = OpenVINO(rest["precision"], cache)
             run = run_program(
@@ -118,7 +127,7 @@ def command(
         return 0
 
     def on_death(death: Death, board: Board) -> int:
-        error = error_of(death, limits)
+        error = error_of(death, board.timeout)
         messages.error(error)
         return error.exit_code
 

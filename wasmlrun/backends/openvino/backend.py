@@ -148,6 +148,10 @@ class OpenVINO:
     def _read(self, lib: Library, core: c_void_p, source: ModelSource) -> c_void_p:
         if source.encoding is Encoding.OPENVINO:
             xml, weights = source.parts
+            # OpenVINO decides by content who reads a buffer: what is no XML would be read as
+            # ONNX, and from a buffer ONNX may name files in this process's own folder
+            if not xml.removeprefix(b"\xef\xbb\xbf").startswith(b"<"):
+                raise EngineError("the model is no OpenVINO IR: its XML does not start with <")
             tensor = _tensor_over(lib, weights) if weights else None
             try:
                 return lib.make(
@@ -156,10 +160,8 @@ class OpenVINO:
             finally:
                 if tensor is not None:
                     lib.free("ov_tensor_free", tensor)
-        if source.encoding is Encoding.ONNX:
-            (onnx,) = source.parts
-            return lib.make("ov_core_read_model_from_memory_buffer", core, onnx, len(onnx), None)
-        # the TensorFlow front ends read files only
+        # the TensorFlow front ends read files only; for ONNX it is the file's folder, where
+        # nothing else lies, that confines the external data which a model may name
         with model_file(source) as path:
             return lib.make("ov_core_read_model", core, _path(path), None)
 
