@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from wasmlrun import bundled
-from wasmlrun.errors import BadManifest, BadWorker
+from wasmlrun.errors import BadManifest, BadModel, BadWorker
 from wasmlrun.grant import Grant, from_manifest, with_writable
 from wasmlrun.labels import read_labels
 from wasmlrun.limits import Limits, with_limits
@@ -169,7 +169,7 @@ def _from_manifest(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
         given = replace(wishes, model=bundled.DEFAULT_MODEL)
         return _with_given_model(given, worker, manifest)
     if name is not None:
-        source = models.get(name) or read_model(_on_host(name, manifest))
+        source = models.get(name) or _mounted_model(name, manifest)
     return Plan(
         worker,
         from_manifest(manifest),
@@ -222,6 +222,17 @@ def named_models(texts: Sequence[str]) -> dict[str, ModelSource]:
         known, source, _ = find_model(file if equals else text)
         models[name if equals else known] = source
     return models
+
+
+def _mounted_model(guest_path: str, manifest: Manifest) -> ModelSource:
+    """The model that the guest will find at a path in a mounted folder."""
+    path = _on_host(guest_path, manifest)
+    if not path.exists():
+        raise BadModel(
+            f"model {path} does not exist ({guest_path} to the worker)",
+            f"put it there, or correct classify.model in {manifest.path}",
+        )
+    return read_model(path)
 
 
 def _on_host(guest_path: str, manifest: Manifest) -> Path:
