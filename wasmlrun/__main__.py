@@ -1,6 +1,46 @@
-"""`python -m wasmlrun` is the `wasmlrun` command."""
+"""The `wasmlrun` command: what a console script and `python -m wasmlrun` call."""
 
-from wasmlrun.cli import main
+from __future__ import annotations
+
+import os
+import sys
+
+from wasmlrun import usage
+from wasmlrun.errors import EXIT_BROKEN_PIPE, EXIT_OK, EXIT_USAGE
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    arguments = sys.argv[1:]
+    code = _quick(arguments)
+    if code is None:
+        from wasmlrun.cli import invoke
+
+        code = invoke(arguments)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        code = EXIT_BROKEN_PIPE
+    # nothing is left to clean up, and unloading the engines takes longer than an inference
+    os._exit(code)
+
+
+def _quick(arguments: list[str]) -> int | None:
+    """Answer --help and --version before anything else is imported; None for all the rest."""
+    if not arguments:
+        sys.stderr.write(usage.text() + "\n")
+        return EXIT_USAGE
+    if len(arguments) > 1:
+        return None
+    if arguments[0] in usage.HELP:
+        sys.stdout.write(usage.text() + "\n")
+    elif arguments[0] == "--version":
+        sys.stdout.write(usage.version() + "\n")
+    else:
+        return None
+    return EXIT_OK
+
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-from wasmlrun import __version__
+from wasmlrun import usage
 from wasmlrun.errors import (
     EXIT_BROKEN_PIPE,
     EXIT_BUG,
@@ -19,14 +19,7 @@ from wasmlrun.errors import (
     WasmlrunError,
 )
 from wasmlrun.messages import Messages
-
-# command -> its line in --help; the module wasmlrun.commands.<command> defines it
-COMMANDS = {
-    "classify": "Classify images with a worker and print the top-k labels.",
-    "run": "Run any WASI program in the sandbox, its exit code passed through.",
-    "cache": "Show or empty the cache of compiled workers and models.",
-    "models": "Pull, list, inspect and check models.",
-}
+from wasmlrun.usage import COMMANDS
 
 
 class LazyGroup(click.Group):
@@ -44,10 +37,9 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list in --help, without importing any command."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+    def get_help(self, ctx: click.Context) -> str:
+        """The same text as the entry point shows without click."""
+        return usage.text()
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -64,19 +56,10 @@ class LazyGroup(click.Group):
             raise
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, "--version", message="wasmlrun %(version)s")
+@click.group(cls=LazyGroup, context_settings={"help_option_names": list(usage.HELP)})
+@click.version_option(usage.version(), "--version", message="%(version)s")
 def wasmlrun() -> None:
-    """Run machine-learning workers in WebAssembly, sandboxed.
-
-    \b
-    wasmlrun classify photo.jpg
-    wasmlrun classify photo.jpg --model mobilenet_v2.tflite --labels labels.txt
-    wasmlrun classify photo.jpg --worker mine.wasm
-
-    Exit codes: 0 success, 1 expectation not met, 2 usage, 3 bad input, 4 the worker failed,
-    5 a limit was hit, 130 Ctrl-C.
-    """
+    """Run machine-learning workers in WebAssembly, sandboxed."""
 
 
 def invoke(arguments: Sequence[str]) -> int:
@@ -88,7 +71,7 @@ def invoke(arguments: Sequence[str]) -> int:
     except click.exceptions.Exit as e:
         return e.exit_code
     except click.ClickException as e:
-        return _refuse(_as_fault(e), arguments, messages)
+        return _refuse(_as_fault(e, arguments), arguments, messages)
     except WasmlrunError as e:  # one that a command did not report itself
         return _refuse(e, arguments, messages)
     except (KeyboardInterrupt, click.Abort):
@@ -103,10 +86,15 @@ def invoke(arguments: Sequence[str]) -> int:
         return EXIT_BUG
 
 
-def _as_fault(error: click.ClickException) -> UsageFault:
+def _command_of(arguments: Sequence[str]) -> str:
+    """The command of a command line that did not get as far as the command."""
+    return f"wasmlrun {arguments[0]}" if arguments and arguments[0] in COMMANDS else "wasmlrun"
+
+
+def _as_fault(error: click.ClickException, arguments: Sequence[str]) -> UsageFault:
     """Click's error in this program's words and form."""
     context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "wasmlrun"
+    command = context.command_path if context is not None else _command_of(arguments)
     return UsageFault(error.format_message().rstrip("."), f"see {command} --help")
 
 
@@ -117,15 +105,3 @@ def _refuse(error: WasmlrunError, arguments: Sequence[str], messages: Messages) 
         JsonReport(sys.stdout).failure(None, error)
     messages.error(error)
     return error.exit_code
-
-
-def main() -> None:
-    """The `wasmlrun` command."""
-    code = invoke(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:
-        code = EXIT_BROKEN_PIPE
-    # nothing is left to clean up, and unloading the engines takes longer than an inference
-    os._exit(code)

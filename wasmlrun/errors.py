@@ -10,6 +10,7 @@ from typing import ClassVar
 
 EXIT_OK = 0
 EXIT_EXPECTATION = 1
+EXIT_USAGE = 2
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
@@ -33,7 +34,7 @@ class UsageFault(WasmlrunError):
     """The command line asks for something that does not fit together."""
 
     code = "usage"
-    exit_code = 2
+    exit_code = EXIT_USAGE
 
 
 class BadImage(WasmlrunError):

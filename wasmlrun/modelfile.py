@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from wasmlrun.errors import BadModel
+from wasmlrun.paths import is_dir, is_file
 
 
 class Encoding(Enum):
@@ -117,7 +118,7 @@ def read_model(path: Path) -> ModelSource:
     Raises:
         BadModel: the file or its weights are missing, unreadable, empty or of no known format.
     """
-    if path.is_dir():
+    if is_dir(path):
         path = _model_in_folder(path)
     data = _read(path)
     if not data:
@@ -131,7 +132,7 @@ def read_model(path: Path) -> ModelSource:
         )
     if encoding is Encoding.OPENVINO:
         weights = path.with_suffix(".bin")
-        if not weights.is_file():
+        if not is_file(weights):
             raise BadModel(
                 f"model {path} has no weights beside it: {weights.name} is missing",
                 "an OpenVINO IR is two files, NAME.xml and NAME.bin, in one folder",
@@ -152,11 +153,12 @@ def _read(path: Path) -> bytes:
 def _model_in_folder(folder: Path) -> Path:
     """The one model in a folder; wws' fixed name `model.xml` wins."""
     fixed = folder / "model.xml"
-    if fixed.is_file():
+    if is_file(fixed):
         return fixed
     found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
-    if len(found) == 1:
-        return found[0]
+    if found and len({p.stem for p in found}) == 1:
+        # one model in several formats: the first of them that is here
+        return min(found, key=lambda p: SUFFIXES.index(p.suffix.lower()))
     what = f"{len(found)} models" if found else "no model"
     raise BadModel(
         f"the folder {folder} holds {what}",

@@ -17,6 +17,8 @@ from wasmlrun.labels import read_labels
 from wasmlrun.limits import Limits, with_limits
 from wasmlrun.manifest import Classify, Manifest, Mount, read_manifest
 from wasmlrun.modelfile import ModelSource, read_model
+from wasmlrun.mounts import parse_mounts
+from wasmlrun.paths import exists, is_dir, is_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Wishes:
     arguments: Sequence[str] = ()
     allow_outside: bool = False
     limits: Mapping[str, Any] = field(default_factory=dict)
+    dirs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def make_plan(wishes: Wishes) -> Plan:
         plan = _with_given_model(wishes, worker, manifest)
     else:
         plan = _from_manifest(wishes, worker, manifest)
-    grant = with_writable(plan.grant, wishes.writable)
+    grant = replace(plan.grant, mounts=parse_mounts(wishes.dirs, plan.grant.mounts))
+    grant = with_writable(grant, wishes.writable)
     if wishes.input_layout is not None:
         grant = replace(grant, nhwc_input=wishes.input_layout == "nhwc")
     labels_file = wishes.labels or plan.settings.labels
@@ -89,7 +93,7 @@ def find_worker(name: str | None) -> Path:
     """The file of a worker given as a path or as the name of a bundled one."""
     if name is None:
         name = bundled.DEFAULT_WORKER
-    elif Path(name).exists() or "/" in name or name.endswith((".wasm", ".wat")):
+    elif exists(Path(name)) or "/" in name or name.endswith((".wasm", ".wat")):
         return Path(name)
     found = bundled.worker(name)
     if found is None:
@@ -105,7 +109,7 @@ def find_manifest(wishes: Wishes, worker: Path) -> Manifest | None:
     if wishes.manifest is not None:
         return read_manifest(wishes.manifest, allow_outside=wishes.allow_outside)
     beside = worker.with_suffix(".toml")
-    if wishes.worker is not None and beside.is_file():
+    if wishes.worker is not None and is_file(beside):
         return read_manifest(beside, allow_outside=wishes.allow_outside)
     return None
 
@@ -113,9 +117,9 @@ def find_manifest(wishes: Wishes, worker: Path) -> Manifest | None:
 def _without_manifest(wishes: Wishes, worker: Path) -> Plan:
     """The command line is the grant: WASI-NN, and the model that it names."""
     if wishes.model is None and wishes.worker is not None and not _is_bundled(worker):
-        if not worker.exists():
+        if not exists(worker):
             raise BadWorker(f"worker {worker} does not exist")
-        if not wishes.arguments:
+        if not wishes.arguments and not wishes.dirs:
             raise BadManifest(
                 f"worker {worker} has no manifest: {worker.with_suffix('.toml')} does not exist",
                 "write one, name one with --manifest, or give the worker a model with --model",
@@ -191,22 +195,22 @@ def find_model(name: str) -> tuple[str, ModelSource, Classify]:
         BadModel: there is none, or it cannot be read.
     """
     path = Path(name)
-    if not path.exists() and path.name == name:
+    if not exists(path) and path.name == name:
         found = bundled.model(name)
         if found is None:
             from wasmlrun import shelf  # only here: files and the bundled model need none
 
             return shelf.default().open(name)
         path = found
-    if path.is_dir():
+    if is_dir(path):
         path = path.absolute()
         manifest = path / f"{path.name}.toml"
     else:
         manifest = path.with_suffix(".toml")
     settings = Classify()
-    if manifest.is_file():
+    if is_file(manifest):
         settings = read_manifest(manifest).classify or settings
-    return path.stem if not path.is_dir() else path.name, read_model(path), settings
+    return path.stem if not is_dir(path) else path.name, read_model(path), settings
 
 
 def preloaded(manifest: Manifest) -> dict[str, ModelSource]:
@@ -227,7 +231,7 @@ def named_models(texts: Sequence[str]) -> dict[str, ModelSource]:
 def _mounted_model(guest_path: str, manifest: Manifest) -> ModelSource:
     """The model that the guest will find at a path in a mounted folder."""
     path = _on_host(guest_path, manifest)
-    if not path.exists():
+    if not exists(path):
         raise BadModel(
             f"model {path} does not exist ({guest_path} to the worker)",
             f"put it there, or correct classify.model in {manifest.path}",

@@ -1,0 +1,106 @@
+"""Accuracy of the default model on CIFAR-10's test pictures, measured through wasmlrun itself.
+
+    python models/evaluate.py [--data cifar10.tar.gz] [--out models/mobilenet-cifar10]
+
+The archive holds `test/<class>/*.jpg`. Every picture goes through `wasmlrun classify --json`:
+decoding, resizing, the sandboxed worker, WASI-NN, OpenVINO. Writes `accuracy.json` and the
+confusion matrix `confusion.png`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+ROOT = Path(__file__).parent.parent
+CHUNK = 1000
+CELL, MARGIN = 52, 110
+
+
+def main() -> None:
+    """Evaluate and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared/data/cifar10.tar.gz")
+    parser.add_argument("--model", default=str(ROOT / "models/mobilenet-cifar10"))
+    parser.add_argument("--out", type=Path, default=ROOT / "models/mobilenet-cifar10")
+    arguments = parser.parse_args()
+    if not arguments.data.is_file():
+        sys.exit(f"error: {arguments.data} does not exist\nhint: name CIFAR-10 with --data")
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(arguments.data) as archive:
+            members = [m for m in archive if "/test/" in f"/{m.name}" and m.isfile()]
+            archive.extractall(folder, members, filter="data")
+        pictures = sorted(Path(folder).rglob("test/*/*"))
+        if not pictures:
+            sys.exit(f"error: {arguments.data} holds no test/<class>/ pictures")
+        labels = sorted({picture.parent.name for picture in pictures})
+        counts = confusion(pictures, labels, arguments.model)
+    total = sum(map(sum, counts))
+    right = sum(counts[i][i] for i in range(len(labels)))
+    per_class = {name: counts[i][i] / sum(counts[i]) for i, name in enumerate(labels)}
+    result = {"pictures": total, "top1": right / total, "per_class": per_class}
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "accuracy.json").write_text(json.dumps(result, indent=2) + "\n")
+    draw(counts, labels, f"{right / total:.2%} of {total} pictures").save(
+        arguments.out / "confusion.png", optimize=True
+    )
+    for name, accuracy in per_class.items():
+        print(f"{name}\t{accuracy:.1%}")
+    print(f"top-1\t{right / total:.2%} ({right} of {total})")
+
+
+def confusion(pictures: Sequence[Path], labels: Sequence[str], model: str) -> list[list[int]]:
+    """How often each class (row) was answered as each class (column)."""
+    counts = [[0] * len(labels) for _ in labels]
+    for start in range(0, len(pictures), CHUNK):
+        chunk = [str(picture) for picture in pictures[start : start + CHUNK]]
+        command = [sys.executable, "-m", "wasmlrun", "classify", "--json", "-k", "1"]
+        command += ["--model", model, "--timeout", "900", *chunk]
+        finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        for line in finished.stdout.splitlines():
+            answer = json.loads(line)
+            truth = labels.index(Path(answer["image"]).parent.name)
+            counts[truth][labels.index(answer["predictions"][0]["label"])] += 1
+        print(f"\r{start + len(chunk)} of {len(pictures)}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return counts
+
+
+def draw(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str) -> Image.Image:
+    """The confusion matrix as a picture; rows are the truth, columns the answers."""
+    side = MARGIN + CELL * len(labels) + 20
+    canvas = Image.new("RGB", (side, side), "white")
+    pen = ImageDraw.Draw(canvas)
+    font = ImageFont.load_default(13)
+    pen.text((10, 10), title, "black", ImageFont.load_default(18))
+    pen.text((10, 36), "row: truth, column: answer", "gray", font)
+    for row, name in enumerate(labels):
+        top = MARGIN + row * CELL
+        pen.text((MARGIN - 8, top + CELL / 2), name, "black", font, anchor="rm")
+        upright = Image.new("RGB", (MARGIN, 18), "white")
+        ImageDraw.Draw(upright).text((0, 9), name, "black", font, anchor="lm")
+        canvas.paste(
+            upright.rotate(45, expand=True, fillcolor="white").crop((0, 0, 90, 82)),
+            (top + 14, MARGIN - 84),
+        )
+        total = sum(counts[row])
+        for column, count in enumerate(counts[row]):
+            left, share = MARGIN + column * CELL, count / total
+            depth = share**0.5
+            fill = tuple(round(255 - depth * (255 - c)) for c in (31, 96, 168))
+            pen.rectangle((left, top, left + CELL - 2, top + CELL - 2), fill)
+            ink = "white" if share > 0.3 else "black"
+            pen.text((left + CELL / 2 - 1, top + CELL / 2 - 1), str(count), ink, font, anchor="mm")
+    return canvas
+
+
+if __name__ == "__main__":
+    main()

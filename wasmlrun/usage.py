@@ -1,0 +1,45 @@
+"""The program's own help, as plain text: shown without importing what parses a command line."""
+
+from __future__ import annotations
+
+from wasmlrun import __version__
+
+# command -> its line in --help; the module wasmlrun.commands.<command> defines it
+COMMANDS = {
+    "classify": "Classify images with a worker and print the top-k labels.",
+    "run": "Run any WASI program in the sandbox, its exit code passed through.",
+    "inspect": "Look inside a module, a component, a manifest or a model.",
+    "cache": "Show or empty the cache of compiled workers and models.",
+    "models": "Pull, list, inspect and check models.",
+    "doctor": "Check this installation, the sandbox included.",
+}
+HELP = ("-h", "--help")
+
+
+def version() -> str:
+    """What --version prints."""
+    return f"wasmlrun {__version__}"
+
+
+def text() -> str:
+    """What --help prints."""
+    width = max(map(len, COMMANDS)) + 2
+    commands = "\n".join(f"  {name:{width}}{line}" for name, line in COMMANDS.items())
+    return f"""\
+Usage: wasmlrun [OPTIONS] COMMAND [ARGS]...
+
+  Run machine-learning workers in WebAssembly, sandboxed.
+
+  wasmlrun classify photo.jpg
+  wasmlrun classify photo.jpg --model mobilenet_v2.tflite --labels labels.txt
+  wasmlrun classify photo.jpg --worker mine.wasm
+
+  Exit codes: 0 success, 1 expectation not met, 2 usage, 3 bad input,
+  4 the worker failed, 5 a limit was hit, 130 Ctrl-C, 143 SIGTERM.
+
+Options:
+  --version   Show the version and exit.
+  -h, --help  Show this message and exit.
+
+Commands:
+{commands}"""
