@@ -24,6 +24,8 @@ from pathlib import Path
 DEFAULT_BOUND = 2 << 30
 _PAYLOADS = "payloads"
 _STALE_SECONDS = 3600
+# what an index that somebody damaged raises when it is read
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,13 @@ class Cache:
             return None
         index = self.root / kind / f"{key}.json"
         try:
+            _check_private(self.root)
+        except FileNotFoundError:
+            return None
+        except OSError as e:
+            self._tell(f"cache: not used: {e.strerror or e}")
+            return None
+        try:
             digest = json.loads(_read_own(index))["sha256"]
             payload = self.root / _PAYLOADS / _hexadecimal(digest)
             data = _read_own(payload)
@@ -93,7 +102,7 @@ class Cache:
             os.utime(index)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as e:
+        except _UNREADABLE as e:
             self._tell(f"cache: dropped {kind}/{key[:12]}: {e}")
             self.drop(kind, key)
             return None
@@ -119,7 +128,7 @@ class Cache:
             return []
         found = []
         for index in self.root.glob("*/*.json"):
-            with suppress(OSError, ValueError, KeyError, TypeError):
+            with suppress_UNREADABLE:
                 about = json.loads(index.read_bytes())
                 size = (self.root / _PAYLOADS / _hexadecimal(about["sha256"])).stat().st_size
                 used = index.stat().st_mtime
@@ -132,6 +141,8 @@ class Cache:
 
     def prune(self, bound: int | None = None) -> int:
         """Remove least recently used entries until all fit the bound; returns bytes freed."""
+        if self.root is None:
+            return 0
         bound = self._bound if bound is None else bound
         before = self.size()
         total = before
@@ -205,7 +216,7 @@ class Cache:
         assert self.root is not None
         named = set()
         for index in self.root.glob("*/*.json"):
-            with suppress(OSError, ValueError, KeyError, TypeError):
+            with suppress_UNREADABLE:
                 named.add(json.loads(index.read_bytes())["sha256"])
         now = time.time()
         for path, _ in self._payloads():
@@ -234,16 +245,25 @@ def _read_own(path: Path) -> bytes:
 
 
 def _no_links(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
+    # a pipe in a file's place is opened without waiting for somebody to write into it
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
 def _private_folder(root: Path, folder: Path) -> Path:
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    about = root.stat()
-    if hasattr(os, "getuid") and about.st_uid != os.getuid():
-        raise PermissionError(13, f"{root} belongs to another user")
+    _check_private(root)
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def _check_private(root: Path) -> None:
+    """Who may write to the folder could exchange one entry for another. Raises OSError."""
+    about = root.stat()
+    if hasattr(os, "getuid"):
+        if about.st_uid != os.getuid():
+            raise PermissionError(13, f"{root} belongs to another user")
+        if about.st_mode & 0o022:
+            raise PermissionError(13, f"others may write to {root}")
 
 
 def _temporary(folder: Path) -> Path:

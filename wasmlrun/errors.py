@@ -98,3 +98,8 @@ class LimitExceeded(WasmlrunError):
 
     code = "limit"
     exit_code = 5
+
+    def __init__(self, message: str, hint: str | None = None, *, limit: str = "") -> None:
+        super().__init__(message, hint)
+        self.limit = limit
+        """The limit's name."""

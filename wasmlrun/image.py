@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
+import struct
 import warnings
+import zlib
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -26,14 +29,11 @@ def decode(
         with warnings.catch_warnings():
             # Pillow's own warning about large pictures; the check below is the rule
             warnings.simplefilter("ignore")
+            Image.MAX_IMAGE_PIXELS = max_pixels
             image = Image.open(io.BytesIO(data))
             width, height = image.size
             if width * height > max_pixels:
-                raise BadImage(
-                    f"image {name} has {width} × {height} pixels, more than the limit of "
-                    f"{max_pixels // 1_000_000} megapixels",
-                    "scale it down first, or raise the limit with --max-pixels",
-                )
+                raise _too_large(name, f"{width} × {height}", max_pixels)
             if at_least and image.format == "JPEG":
                 image.draft("RGB" if image.mode != "L" else "L", (2 * at_least, 2 * at_least))
             image.load()
@@ -43,8 +43,9 @@ def decode(
             f"image {name} is not an image that can be read",
             "JPEG, PNG, WebP, GIF, BMP, TIFF and most other formats are",
         ) from None
-    except Image.DecompressionBombError as e:
-        raise BadImage(f"image {name} is refused: {e}") from e
+    except Image.DecompressionBombError as e:  # far too large, or a picture inside an icon is
+        count = re.search(r"\d+", str(e))
+        raise _too_large(name, count[0] if count else "too many", max_pixels) from None
     # damaged files make Pillow's decoders raise nearly anything
     except (
         OSError,
@@ -58,13 +59,22 @@ def decode(
         ZeroDivisionError,
         AttributeError,
         MemoryError,
-        NotImplementedError,
+        RuntimeError,
+        struct.error,
+        zlib.error,
     ) as e:
         raise BadImage(f"image {name} is damaged: {_first_line(e)}") from e
 
 
+def _too_large(name: str, pixels: str, limit: int) -> BadImage:
+    return BadImage(
+        f"image {name} has {pixels} pixels, more than the limit of {limit / 1e6:g} megapixels",
+        "scale it down first, or raise the limit with --max-pixels",
+    )
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":
         return _from_deep(image)

@@ -38,6 +38,8 @@ class Limits:
     """Execution contexts alive at once in one run."""
     tensor_bytes: int = GIB
     """Bytes of all input tensors and of the last output, alive at once in one run."""
+    process_memory: int = 8 * GIB
+    """Bytes of writable memory of the whole process, the inference engine included."""
     output: int | None = 16 * MIB
     """Bytes written to stdout and stderr together."""
 
@@ -52,6 +54,7 @@ FLAGS = {
     "graphs": "--max-graphs",
     "contexts": "--max-contexts",
     "tensor_bytes": "--max-tensor-bytes",
+    "process_memory": "--max-process-memory",
     "output": "--max-output",
 }
 NAMES = tuple(field.name for field in fields(Limits))
@@ -68,6 +71,7 @@ def exceeded(name: str, value: float, what: str) -> LimitExceeded:
     return LimitExceeded(
         f"the {name} limit of {shown} {_UNITS[name]} was reached: {what}",
         f"raise it with {FLAGS[name]}, or {name} under [limits] in the manifest",
+        limit=name,
     )
 
 
@@ -81,6 +85,7 @@ _UNITS = {
     "graphs": "graphs",
     "contexts": "contexts",
     "tensor_bytes": "bytes",
+    "process_memory": "bytes",
     "output": "bytes",
 }
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from wasmlrun.errors import BadManifest
 from wasmlrun.limits import NAMES as LIMITS
+from wasmlrun.paths import exists, is_dir
 
 BACKENDS: Final = ("openvino",)
 PROTOCOLS: Final = ("tensor", "wws")
@@ -134,6 +135,8 @@ def read_manifest(
         raise BadManifest(f"manifest {path} is not UTF-8 (byte {e.start})") from e
     except tomllib.TOMLDecodeError as e:
         raise BadManifest(f"manifest {path} is not valid TOML: {e}") from e
+    except ValueError as e:  # a number of thousands of digits
+        raise BadManifest(f"manifest {path} is not valid TOML: {e}") from e
     except RecursionError:
         raise BadManifest(f"manifest {path} is nested too deeply") from None
     return _Reader(path, environ, allow_outside=allow_outside).manifest(data)
@@ -147,12 +150,12 @@ def check_folders(mounts: Iterable[Mount], where: str) -> None:
     """
     seen: dict[str, Path] = {}
     for mount in mounts:
-        if not mount.host.exists():
+        if not exists(mount.host):
             raise BadManifest(
                 f"folder {mount.host}, to be mounted at {mount.guest}, does not exist",
                 f"create it or correct {where}",
             )
-        if not mount.host.is_dir():
+        if not is_dir(mount.host):
             raise BadManifest(
                 f"{mount.host}, to be mounted at {mount.guest}, is a file, not a folder",
                 f"name its folder in {where}",
@@ -268,7 +271,7 @@ class _Reader:
             self._known(provider, key + ".provider.", ("type", "dir"))
             self._one_of(provider.get("type", "local"), ("local",), key + ".provider.type")
             folder = self._folder_at(provider, "dir", key + ".provider.")
-            if not folder.is_dir():
+            if not is_dir(folder):
                 raise self._fault(key + ".provider.dir", f"is no folder: {folder}")
             found.append(Preload(backend, folder))
         names = [preload.name for preload in found]

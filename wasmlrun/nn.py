@@ -127,8 +127,12 @@ class CoreBinding:
         session = self.session
         assert session is not None, "a guest ran without a session"
         try:
-            memory = GuestMemory(caller)
-            function(session, memory, *(argument & 0xFFFFFFFF for argument in arguments))
+            values = [argument & 0xFFFFFFFF for argument in arguments]
+            if session.observer is None:
+                function(session, GuestMemory(caller), *values)
+            else:
+                with session.observer.call(name):
+                    function(session, GuestMemory(caller), *values)
         except NnError as error:
             session.failure = error
             return int(error.errno)
@@ -315,11 +319,13 @@ def _read_builders(session: Session, memory: GuestMemory, pointer: int, count: i
             f"load: {count} builders given, between 1 and {MAX_BUILDERS} are possible",
         )
     pairs = memory.read_u32s(pointer, 2 * count, "load: the list of builders")
+    builders = list(zip(pairs[::2], pairs[1::2], strict=True))
+    for i, (start, size) in enumerate(builders):
+        memory.check(start, size, f"load: builder {i}")
     # before copying: many builders may point at the same bytes
     session.admit_model(sum(pairs[1::2]))
     return [
-        memory.read(start, size, f"load: builder {i}")
-        for i, (start, size) in enumerate(zip(pairs[::2], pairs[1::2], strict=True))
+        memory.read(start, size, f"load: builder {i}") for i, (start, size) in enumerate(builders)
     ]
 
 

@@ -19,13 +19,15 @@ class GuestRun:
     """The tensor that the guest fetched last."""
     failure: NnError | None
     """The last WASI-NN call that failed."""
+    hint: str | None = None
+    """What may help if it failed."""
 
 
 def explain(run: GuestRun, what: str) -> WorkerFailed | BadModel:
     """The error for a run that ended without an answer, with the WASI-NN call to blame."""
     if run.failure is None:
-        return WorkerFailed(what)
+        return WorkerFailed(what, run.hint)
     message = f"{what} – its last failed WASI-NN call: {run.failure.message}"
     if run.failure.model:
         return BadModel(message, "check the model file with: wasmlrun models info FILE")
-    return WorkerFailed(message)
+    return WorkerFailed(message, run.hint)

@@ -14,6 +14,7 @@ from wasmlrun import bundled
 from wasmlrun.errors import BadManifest, BadModel, BadWorker
 from wasmlrun.grant import Grant, from_manifest, with_writable
 from wasmlrun.labels import read_labels
+from wasmlrun.languages import SCRIPTS
 from wasmlrun.limits import Limits, with_limits
 from wasmlrun.manifest import Classify, Manifest, Mount, read_manifest
 from wasmlrun.modelfile import ModelSource, read_model
@@ -76,9 +77,11 @@ def make_plan(wishes: Wishes) -> Plan:
     grant = with_writable(grant, wishes.writable)
     if wishes.input_layout is not None:
         grant = replace(grant, nhwc_input=wishes.input_layout == "nhwc")
+    worker, grant = _interpreted(plan.worker, grant)
     labels_file = wishes.labels or plan.settings.labels
     return replace(
         plan,
+        worker=worker,
         grant=grant,
         labels=read_labels(labels_file) if labels_file else None,
         limits=with_limits(
@@ -93,6 +96,10 @@ def find_worker(name: str | None) -> Path:
     """The file of a worker given as a path or as the name of a bundled one."""
     if name is None:
         name = bundled.DEFAULT_WORKER
+    elif is_dir(Path(name)):
+        from wasmlrun.project import worker_in
+
+        return worker_in(Path(name))
     elif exists(Path(name)) or "/" in name or name.endswith((".wasm", ".wat")):
         return Path(name)
     found = bundled.worker(name)
@@ -102,6 +109,16 @@ def find_worker(name: str | None) -> Path:
             f"give a .wasm file, or the name of the bundled worker: {bundled.DEFAULT_WORKER}",
         )
     return found
+
+
+def _interpreted(worker: Path, grant: Grant) -> tuple[Path, Grant]:
+    """A script's interpreter, with the script handed to it; anything else as it is."""
+    if worker.suffix not in SCRIPTS:
+        return worker, grant
+    from wasmlrun import runtimes
+
+    given = {**grant.environ, **runtimes.handed_over(worker)}
+    return runtimes.runtime_of(worker), replace(grant, environ=given)
 
 
 def find_manifest(wishes: Wishes, worker: Path) -> Manifest | None:

@@ -6,21 +6,28 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wasmlrun.backends import Backend
 from wasmlrun.cache import Cache
 from wasmlrun.devices import DeviceChoice
-from wasmlrun.errors import BadManifest, UsageFault, WasmlrunError
+from wasmlrun.errors import LimitExceeded, UsageFault
 from wasmlrun.grant import Grant, from_manifest, with_writable
 from wasmlrun.limits import Limits
-from wasmlrun.manifest import Manifest, Mount, check_folders
+from wasmlrun.manifest import Manifest
 from wasmlrun.messages import Messages
 from wasmlrun.modelfile import ModelSource
+from wasmlrun.mounts import parse_mounts
 from wasmlrun.outcome import GuestRun, explain
+from wasmlrun.process import bound_memory
 from wasmlrun.protocols import wws
 from wasmlrun.session import GraphPool, Session
+from wasmlrun.spans import span
 from wasmlrun.stages import Board, Stage
 from wasmlrun.worker import Runtime, Worker
+
+if TYPE_CHECKING:
+    from wasmlrun.trace import Trace
 
 
 def run_program(
@@ -36,6 +43,7 @@ def run_program(
     messages: Messages,
     *,
     request: bytes | None = None,
+    trace: Trace | None = None,
 ) -> GuestRun:
     """Run a program to its end. With `request`, that is its stdin and its stdout is kept;
     without, it has this process's streams.
@@ -43,12 +51,14 @@ def run_program(
     Raises:
         WasmlrunError: it could not be started, trapped, or reached a limit.
     """
+    bound_memory(limits.process_memory)
     board.timeout = limits.timeout
     board.deadline = time.monotonic() + limits.timeout
     runtime = Runtime(limits, cache)
     runtime.start_clock(board.deadline)
     pool = GraphPool(backend, board)
-    session = Session(
+    make_session = Session if trace is None else trace.session
+    session = make_session(
         pool,
         models,
         choose_device,
@@ -56,9 +66,10 @@ def run_program(
         limits=limits,
         allowed_models=grant.allowed_models,
     )
-    linked = Worker(runtime, path).linked(grant)
+    with span(trace, "worker", worker=str(path)):
+        linked = Worker(runtime, path).linked(grant)
     try:
-        with board.doing(Stage.GUEST, str(path)):
+        with board.doing(Stage.GUEST, str(path)), span(trace, "run"):
             run = linked.run(
                 session=session,
                 arguments=arguments,
@@ -66,7 +77,7 @@ def run_program(
                 inherit=request is None,
                 stderr=messages.guest,
             )
-    except WasmlrunError as error:
+    except LimitExceeded as error:
         if session.failure is not None:
             error.message += f" – its last failed WASI-NN call: {session.failure.message}"
         raise
@@ -75,6 +86,8 @@ def run_program(
         pool.close()
     if run.exit_code != 0 and run.failure is not None:
         messages.warn(f"the program's last failed WASI-NN call: {run.failure.message}")
+    if run.exit_code != 0 and run.hint is not None:
+        messages.detail(f"hint: {run.hint}")
     return run
 
 
@@ -112,35 +125,6 @@ def response_body(run: GuestRun) -> bytes:
     if run.exit_code != 0:
         raise explain(run, f"the worker exited with code {run.exit_code}")
     return wws.parse_response(run).body
-
-
-def parse_mount(text: str) -> Mount:
-    """`HOST:GUEST[:rw]`; a host path alone is mounted under its own name.
-
-    Raises:
-        UsageFault: it is not of that form.
-    """
-    parts = text.split(":")
-    writable = len(parts) > 2 and parts[-1] in ("rw", "ro")
-    mode = parts.pop() if writable else "ro"
-    host, guest = (parts[0], parts[-1]) if len(parts) in (1, 2) else ("", "")
-    if not host or not guest:
-        raise UsageFault(f"--dir {text}: not of the form HOST:GUEST[:rw]", "write --dir .:/data:rw")
-    return Mount(Path(host).absolute(), guest, mode == "rw")
-
-
-def parse_mounts(texts: Sequence[str], already: Sequence[Mount]) -> tuple[Mount, ...]:
-    """The mounts of a manifest and of the command line, checked together.
-
-    Raises:
-        UsageFault: a folder that does not exist, or two on one guest path.
-    """
-    mounts = (*already, *map(parse_mount, texts))
-    try:
-        check_folders(mounts, "--dir")
-    except BadManifest as e:
-        raise UsageFault(e.message, e.hint) from e
-    return mounts
 
 
 def parse_variable(text: str) -> tuple[str, str]:

@@ -8,12 +8,15 @@ and no engine is named in it.
 from __future__ import annotations
 
 import threading
+import time
 from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Protocol
 
-from wasmlrun.backends import Backend, Context, EngineError, Graph, Port
+from wasmlrun.backends import Backend, Context, EngineError, Graph, OutOfMemoryError, Port
 from wasmlrun.errors import BadModel
 from wasmlrun.limits import Limits, exceeded
 from wasmlrun.modelfile import Encoding, ModelSource, source_of
@@ -43,6 +46,16 @@ class NnError(Exception):
         self.message = message
         self.model = model
         """Whether the model is to blame rather than the guest."""
+
+
+class Observer(Protocol):
+    """Is told of the WASI-NN calls of one instance; `wasmlrun.observed` tells it."""
+
+    def call(self, name: str) -> AbstractContextManager[None]:
+        """The block is a call of this name; an error that leaves it is the call's."""
+
+    def note(self, **facts: object) -> None:
+        """An argument or a result of the call that runs."""
 
 
 KEPT_GRAPHS = 4
@@ -111,8 +124,10 @@ class Session:
 
     Handles of graphs and contexts are counted together, so that one can never be taken for
     the other. `last_output` is the tensor that the guest fetched last, `failure` the last
-    call that failed.
+    call that failed. Bindings tell the `observer`, if there is one, when a call begins and ends.
     """
+
+    observer: Observer | None = None
 
     def __init__(
         self,
@@ -141,6 +156,7 @@ class Session:
         self._numbered: set[int] = set()
         self._contexts: dict[int, _OpenContext] = {}
         self.last_output: Tensor | None = None
+        self.inference_seconds = 0.0
         self.failure: NnError | None = None
 
     def load(self, parts: Sequence[bytes], encoding: Encoding | None, target: str) -> int:
@@ -179,7 +195,7 @@ class Session:
         try:
             context = loaded.open()
         except EngineError as e:
-            raise NnError(NnErrno.RUNTIME_ERROR, f"init_execution_context: {e}") from e
+            raise self._failed("init_execution_context", e) from e
         handle = self._new_handle()
         self._contexts[handle] = _OpenContext(context, loaded, graph in self._numbered)
         return handle
@@ -193,7 +209,7 @@ class Session:
         try:
             opened.context.set_input(number, fitted)
         except EngineError as e:
-            raise NnError(NnErrno.RUNTIME_ERROR, f"set_input: {e}") from e
+            raise self._failed("set_input", e) from e
         opened.given[number] = len(tensor.data)
         opened.computed = False
 
@@ -207,11 +223,13 @@ class Session:
                     f"compute: input {number} ({port.name}, {describe(port.shape, port.dtype)}) "
                     "was never set",
                 )
+        started = time.perf_counter()
         try:
             with self._pool.board.doing(Stage.INFERENCE, "an inference"):
                 opened.context.compute()
         except EngineError as e:
-            raise NnError(NnErrno.RUNTIME_ERROR, f"compute: {e}") from e
+            raise self._failed("compute", e) from e
+        self.inference_seconds += time.perf_counter() - started
         opened.computed = True
 
     def output(self, context: int, index: int | str) -> Tensor:
@@ -225,7 +243,7 @@ class Session:
             self.admit_tensor(len(tensor.data))
             return tensor
         except EngineError as e:
-            raise NnError(NnErrno.RUNTIME_ERROR, f"get_output: {e}") from e
+            raise self._failed("get_output", e) from e
 
     def compute_named(
         self, context: int, inputs: Sequence[tuple[str, Tensor]]
@@ -294,17 +312,20 @@ class Session:
         try:
             graph = self._pool.load(source, device)
         except EngineError as e:
-            raise NnError(
-                NnErrno.RUNTIME_ERROR,
-                f"{what}: the {source.encoding.value} model cannot be loaded on {device}: {e}",
-                model=True,
-            ) from e
+            model = f"the {source.encoding.value} model cannot be loaded on {device}"
+            raise self._failed(f"{what}: {model}", e, model=True) from e
         self._loaded.append(graph)
         handle = self._new_handle()
         self._graphs[handle] = graph
         if source.encoding is Encoding.OPENVINO:
             self._numbered.add(handle)
         return handle
+
+    def _failed(self, what: str, error: EngineError, *, model: bool = False) -> NnError:
+        """The guest's error for the engine's. Raises LimitExceeded when memory ran out."""
+        if isinstance(error, OutOfMemoryError):
+            raise exceeded("process_memory", self._limits.process_memory, f"{what}: {error}")
+        return NnError(NnErrno.RUNTIME_ERROR, f"{what}: {error}", model=model)
 
     def _new_handle(self) -> int:
         handle = self._next_handle
@@ -345,7 +366,8 @@ class Session:
         if shape is None:
             raise NnError(
                 NnErrno.INVALID_ARGUMENT,
-                f"set_input: the model expects {expected}, given was {tensor} – the shape differs",
+                f"set_input: the model expects {expected}, given was {tensor} – the shape differs"
+                + _layout_remedy(tensor.shape, port.shape),
             )
         return Tensor(shape, port.dtype, tensor.data)
 
@@ -398,6 +420,16 @@ def _fitting_shape(given: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int
     core = (1,) * (len(wanted) - len(core)) + core
     fits = len(core) == len(wanted) and all(w in (-1, g) for g, w in zip(core, wanted, strict=True))
     return core if fits else None
+
+
+def _layout_remedy(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """What may help where channels come first and the model has them last."""
+    if len(given) != 4 or given[1] not in (1, 3, 4):
+        return ""
+    n, c, h, w = given
+    if _fitting_shape((n, h, w, c), wanted) is None:
+        return ""
+    return "; for a guest built for a host of before mid-2024: --input-layout nhwc"
 
 
 def _from_interleaved(tensor: Tensor, port: Port) -> Tensor:

@@ -9,7 +9,12 @@ COMMANDS = {
     "classify": "Classify images with a worker and print the top-k labels.",
     "run": "Run any WASI program in the sandbox, its exit code passed through.",
     "inspect": "Look inside a module, a component, a manifest or a model.",
+    "bench": "Say where a one-shot's time goes, cold and warm.",
     "cache": "Show or empty the cache of compiled workers and models.",
+    "new": "Write a fresh worker's project in any of nine languages.",
+    "build": "Build a worker's project with your toolchain, or install one.",
+    "check": "Try a worker with wrong and unusual input.",
+    "runtimes": "Prepare the interpreters that run scripts as workers.",
     "models": "Pull, list, inspect and check models.",
     "doctor": "Check this installation, the sandbox included.",
 }

@@ -19,6 +19,10 @@ class EngineError(Exception):
     """The engine refused a model or a computation; the message is for people."""
 
 
+class OutOfMemoryError(EngineError):
+    """The engine wanted more memory than the process may have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
     """One input or output of a graph. In `shape`, -1 is a size that is free."""

@@ -11,6 +11,7 @@ from wasmlrun.commands.options import (
     cache_options,
     device_options,
     limit_options,
+    trace_options,
     verbosity_options,
 )
 
@@ -50,6 +51,9 @@ PATH = click.Path(path_type=Path)
     "--min-score", type=float, metavar="X", help="Exit 1 unless the first score is at least X."
 )
 @click.option(
+    "--dir", "dirs", multiple=True, metavar="HOST:GUEST[:rw]", help="Mount a folder; repeatable."
+)
+@click.option(
     "--writable",
     multiple=True,
     metavar="GUEST_PATH",
@@ -73,9 +77,15 @@ PATH = click.Path(path_type=Path)
     metavar="N",
     help="Refuse larger images. Default: 100 megapixels.",
 )
+@click.option(
+    "--install",
+    is_flag=True,
+    help="For a worker that is a script: prepare its interpreter if need be.",
+)
 @device_options
 @limit_options
 @cache_options
+@trace_options
 @verbosity_options
 def command(
     images: tuple[str, ...],
@@ -87,10 +97,13 @@ def command(
     as_json: bool,
     expect: str | None,
     min_score: float | None,
+    dirs: tuple[str, ...],
     writable: tuple[str, ...],
     arguments: tuple[str, ...],
     input_layout: str | None,
     max_pixels: int | None,
+    trace: Path | None,
+    install: bool,
     verbosity: int,
     **rest: Any,
 ) -> int:
@@ -98,9 +111,9 @@ def command(
 
     IMAGE is a file, or - for standard input.
     """
-    from wasmlrun.commands.options import cache_from, chosen_limits
+    from wasmlrun.commands.options import cache_from, chosen_limits, trace_from
     from wasmlrun.death import error_of
-    from wasmlrun.errors import WasmlrunError
+    from wasmlrun.errors import EXIT_INTERRUPTED, WasmlrunError
     from wasmlrun.limits import MAX_PIXELS
     from wasmlrun.messages import Messages
     from wasmlrun.report import choose
@@ -109,6 +122,17 @@ def command(
 
     messages = Messages(verbosity)
     report = choose(as_json)
+    if worker is not None and not worker.endswith(".wasm"):
+        from wasmlrun.commands.options import interpreter
+
+        # here and not in the child: it may ask, and the time limit is not for it
+        try:
+            interpreter(Path(worker), messages, install=install)
+        except WasmlrunError as error:
+            report.failure(None, error)
+            messages.error(error)
+            return error.exit_code
+    recorder = trace_from(trace, messages)
 
     def fail(image: str | None, error: WasmlrunError) -> int:
         report.failure(image, error)
@@ -119,10 +143,11 @@ def command(
         from wasmlrun.backends.openvino import OpenVINO
         from wasmlrun.classify import Options, classify
         from wasmlrun.imagefile import STDIN, missing
+        from wasmlrun.paths import exists
         from wasmlrun.plan import Wishes, make_plan
 
         try:
-            if all(name != STDIN and not Path(name).exists() for name in images):
+            if all(name != STDIN and not exists(Path(name)) for name in images):
                 # the cheapest and commonest mistake is told before all others
                 return max(fail(name, missing(name)) for name in images)
             plan = make_plan(
@@ -136,6 +161,7 @@ def command(
                     arguments,
                     rest["allow_outside"],
                     chosen_limits(rest),
+                    dirs,
                 )
             )
             options = Options(
@@ -148,16 +174,23 @@ def command(
             )
             cache = cache_from(rest["no_cache"], messages.detail)
             backend = OpenVINO(rest["precision"], cache)
-            return classify(images, plan, options, backend, cache, board, report, messages)
+            return classify(
+                images, plan, options, backend, cache, board, report, messages, recorder
+            )
         except WasmlrunError as error:
             return fail(None, error)
 
     def on_death(death: Death, board: Board) -> int | None:
         error = error_of(death, board.timeout)
+        if recorder is not None:
+            recorder.instant("killed", error=error.message)
         code = fail(images[board.done] if board.done < len(images) else None, error)
         board.report(board.done + 1, board.code or code)
         # another image may fare better; another try of the same model would not
         hopeless = death.timed_out or any(d.stage is Stage.MODEL for d in death.doing)
         return board.code if hopeless or board.done >= len(images) else None
 
-    return supervise(work, on_death, messages)
+    code = supervise(work, on_death, messages)
+    if recorder is not None and code == EXIT_INTERRUPTED:
+        recorder.instant("interrupted")
+    return code

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from wasmlrun.cache import Cache
+    from wasmlrun.messages import Messages
+    from wasmlrun.trace import Trace
 
     _IntType = click.ParamType[int]
     _AnyType = click.ParamType[Any]
@@ -58,6 +61,30 @@ def device_options(function: F) -> F:
         type=click.Choice(["CPU", "GPU", "NPU", "AUTO"], case_sensitive=False),
         help="Where to run the model, whatever the worker asks for.",
     )(function)
+
+
+def trace_options(function: F) -> F:
+    """--trace"""
+    return click.option(
+        "--trace",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Write every WASI-NN call and stage to FILE, to look at in ui.perfetto.dev.",
+    )(function)
+
+
+def trace_from(path: Path | None, messages: Messages) -> Trace | None:
+    """What --trace and -v ask for, None if nothing; to be opened before the work is forked off.
+
+    Raises:
+        UsageFault: the file cannot be written.
+    """
+    if path is None and messages.verbosity <= 0:
+        return None
+    from wasmlrun.trace import Trace, TraceFile
+
+    file = TraceFile(path) if path is not None else None
+    return Trace(file, messages.detail if messages.verbosity > 0 else None, messages.warn)
 
 
 def cache_options(function: F) -> F:
@@ -132,6 +159,13 @@ def limit_options(function: F) -> F:
             "BYTES",
             "Tensors alive at once. Default: 1G.",
         ),
+        (
+            "--max-process-memory",
+            "process_memory",
+            Size(),
+            "BYTES",
+            "Writable memory of the whole process. Default: 8G.",
+        ),
         ("--max-output", "output", Size(), "BYTES", "What the worker prints. Default: 16M."),
     ]
     for flag, name, kind, metavar, text in reversed(options):
@@ -149,3 +183,29 @@ def chosen_limits(values: Mapping[str, Any]) -> dict[str, Any]:
     """The limits that the command line sets, None where it says nothing."""
     prefix = "limit_"
     return {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
+
+
+def interpreter(worker: Path, messages: Messages, *, install: bool) -> None:
+    """Prepare the interpreter of a worker that is a script, or a project of one.
+
+    Without `install` a person on a terminal is asked.
+
+    Raises:
+        WasmlrunError: it cannot be prepared, or may not be.
+    """
+    from wasmlrun.languages import SCRIPTS
+
+    if worker.is_dir():
+        from wasmlrun.project import worker_in
+
+        worker = worker_in(worker)
+    if worker.suffix not in SCRIPTS:
+        return
+    from wasmlrun.runtimes import runtime_for
+
+    runtime = runtime_for(worker)
+    if runtime is not None and not runtime.ready and worker.is_file():
+        from wasmlrun.runtimes.build import prepare
+        from wasmlrun.toolchains.installer import Installer
+
+        prepare(runtime, Installer(messages, allowed=True if install else None))

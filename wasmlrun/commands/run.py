@@ -11,6 +11,7 @@ from wasmlrun.commands.options import (
     cache_options,
     device_options,
     limit_options,
+    trace_options,
     verbosity_options,
 )
 
@@ -51,6 +52,7 @@ PATH = click.Path(path_type=Path)
 @device_options
 @limit_options
 @cache_options
+@trace_options
 @verbosity_options
 def command(
     worker: str,
@@ -64,6 +66,7 @@ def command(
     input_layout: str | None,
     request: tuple[str, str] | None,
     body: str | None,
+    trace: Path | None,
     verbosity: int,
     **rest: Any,
 ) -> int:
@@ -73,14 +76,15 @@ def command(
     command line. Without a manifest these options are all that the program gets; there is
     never a network.
     """
-    from wasmlrun.commands.options import cache_from, chosen_limits
+    from wasmlrun.commands.options import cache_from, chosen_limits, trace_from
     from wasmlrun.death import error_of
-    from wasmlrun.errors import WasmlrunError
+    from wasmlrun.errors import EXIT_INTERRUPTED, WasmlrunError
     from wasmlrun.messages import Messages
     from wasmlrun.stages import Board
     from wasmlrun.supervise import Death, supervise
 
     messages = Messages(verbosity)
+    recorder = trace_from(trace, messages)
 
     def work(board: Board) -> int:
         from dataclasses import replace
@@ -117,6 +121,7 @@ def command(
                 board,
                 messages,
                 request=wws.request(*request, wws.read_body(body)) if request else None,
+                trace=recorder,
             )
             if request is None:
                 return run.exit_code
@@ -128,7 +133,12 @@ def command(
 
     def on_death(death: Death, board: Board) -> int:
         error = error_of(death, board.timeout)
+        if recorder is not None:
+            recorder.instant("killed", error=error.message)
         messages.error(error)
         return error.exit_code
 
-    return supervise(work, on_death, messages)
+    code = supervise(work, on_death, messages)
+    if recorder is not None and code == EXIT_INTERRUPTED:
+        recorder.instant("interrupted")
+    return code

@@ -6,6 +6,7 @@ itself may instead print lines of `INDEX<TAB>SCORE`; then those are the answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from wasmlrun.backends import Port
@@ -41,14 +42,21 @@ def environment(
 
 
 def predictions(
-    run: GuestRun, settings: Classify, labels: Sequence[str] | None, top: int
+    run: GuestRun,
+    settings: Classify,
+    labels: Sequence[str] | None,
+    top: int,
+    *,
+    own_ranking: bool = True,
 ) -> list[Prediction]:
-    """The worker's answer, ranked.
+    """The worker's answer, ranked: its own ranking, else the tensor that it fetched last.
+
+    Without `own_ranking` that tensor comes first, whatever the worker printed.
 
     Raises:
         WorkerFailed: there is none. BadModel, BadLabels: the scores cannot be understood.
     """
-    own = parse_ranking(run.stdout)
+    own = parse_ranking(run.stdout) if own_ranking or run.output is None else None
     if own is not None:
         return _labelled(own, run, settings, labels)[:top]
     if run.output is None:
@@ -67,7 +75,7 @@ def parse_ranking(stdout: bytes) -> list[tuple[int, float]] | None:
             found.append((int(index), float(score)))
         except ValueError:
             return None
-        if not tab or found[-1][0] < 0:
+        if not tab or found[-1][0] < 0 or not math.isfinite(found[-1][1]):
             return None
     return sorted(found, key=lambda pair: -pair[1]) or None
 

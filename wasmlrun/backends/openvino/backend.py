@@ -21,6 +21,7 @@ from wasmlrun.backends.openvino.capi import (
 )
 from wasmlrun.cache import Cache, key_of
 from wasmlrun.modelfile import Encoding, ModelSource
+from wasmlrun.process import native_stderr_muted
 from wasmlrun.tempfiles import model_file
 from wasmlrun.tensor import DType, Tensor, byte_size
 
@@ -102,7 +103,8 @@ class OpenVINO:
                 return self._restore(lib, core, hit.data, device)
             except EngineError:
                 self._cache.drop(KIND, key)
-        compiled = self._compile(lib, core, source, device)
+        with native_stderr_muted():
+            compiled = self._compile(lib, core, source, device)
         # not every device can export; then there is nothing to keep
         with suppress(EngineError):
             self._cache.put_file(
@@ -163,7 +165,11 @@ class OpenVINO:
         # the TensorFlow front ends read files only; for ONNX it is the file's folder, where
         # nothing else lies, that confines the external data which a model may name
         with model_file(source) as path:
-            return lib.make("ov_core_read_model", core, _path(path), None)
+            try:
+                return lib.make("ov_core_read_model", core, _path(path), None)
+            except EngineError as e:
+                # the private file's name means nothing to anybody
+                raise type(e)(str(e).replace(f'"{path}"', "the file")) from e
 
 
 class OpenVINOGraph:

@@ -15,7 +15,7 @@ from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from pathlib import Path
 from typing import Any
 
-from wasmlrun.backends import EngineError
+from wasmlrun.backends import EngineError, OutOfMemoryError
 
 
 class Shape(ctypes.Structure):
@@ -118,7 +118,10 @@ class Library:
     def call(self, name: str, *arguments: Any) -> None:
         """Call a function that returns a status. Raises EngineError when it is not OK."""
         if getattr(self._dll, name)(*arguments) != 0:
-            raise EngineError(self._last_error())
+            sentence = self._last_error()
+            if "bad_alloc" in sentence or "Failed to allocate" in sentence:
+                raise OutOfMemoryError(sentence)
+            raise EngineError(sentence)
 
     def make(self, name: str, *arguments: Any) -> c_void_p:
         """Call a function whose last argument receives a new object; return the object."""

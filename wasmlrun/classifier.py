@@ -1,0 +1,334 @@
+"""What one image goes through: its pixels, the worker, the engine, its labels.
+
+The model, the worker and the first picture are prepared side by side, each in a thread: the
+engines release Python's lock. What is not needed yet is not imported yet.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wasmlrun.errors import BadModel, WasmlrunError
+from wasmlrun.expectation import judge
+from wasmlrun.labels import Prediction
+from wasmlrun.limits import MAX_PIXELS, exceeded
+from wasmlrun.messages import Messages
+from wasmlrun.plan import Plan
+from wasmlrun.report import ImageResult
+from wasmlrun.spans import span
+from wasmlrun.stages import Board, Stage
+from wasmlrun.tasks import Task
+
+if TYPE_CHECKING:
+    from wasmlrun.backends import Backend, Graph, Port
+    from wasmlrun.cache import Cache
+    from wasmlrun.outcome import GuestRun
+    from wasmlrun.session import GraphPool
+    from wasmlrun.tensor import Tensor
+    from wasmlrun.trace import Trace
+    from wasmlrun.worker import LinkedWorker, Runtime, Worker
+
+MAX_PARALLEL = 8
+STARTED = "WASMLRUN_STARTED_NS"
+"""Set by `wasmlrun bench`: the monotonic clock when it started this process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says beyond the plan."""
+
+    top: int = 5
+    expect: str | None = None
+    min_score: float | None = None
+    device: str | None = None
+    strict_device: bool = False
+    max_pixels: int = MAX_PIXELS
+
+
+class Classifier:
+    """The worker and the model, prepared once, and what an image goes through."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        options: Options,
+        backend: Backend,
+        cache: Cache,
+        board: Board,
+        messages: Messages,
+        trace: Trace | None = None,
+    ) -> None:
+        from wasmlrun.devices import DeviceChoice
+        from wasmlrun.session import GraphPool
+
+        self._plan = plan
+        self._options = options
+        self._board = board
+        self._messages = messages
+        self._cache = cache
+        self._trace = trace
+        self._pool: GraphPool = GraphPool(backend, board)
+        self._choose_device = DeviceChoice(
+            backend, options.device, messages.warn, strict=options.strict_device
+        )
+        self._per_thread = threading.local()
+        self._start = _since_process_start()
+        # the model takes longest: it starts first
+        self._graph: Task[Graph | None] = Task(self._load_model)
+        self._worker: Task[tuple[Runtime, Worker]] = Task(self._load_worker)
+
+    def outcomes(self, names: Sequence[str]) -> Iterator[tuple[str, ImageResult | WasmlrunError]]:
+        """Each image's result or error, in order.
+
+        Several images go through in parallel, a bounded number of them at once; each in an
+        instance of its own.
+        """
+        threads = min(len(names), len(_processors()), MAX_PARALLEL)
+        if threads <= 1:
+            for name in names:
+                yield name, self._outcome(name)
+            return
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        with ThreadPoolExecutor(threads) as executor:
+            waiting: deque[tuple[str, Future[ImageResult | WasmlrunError]]] = deque()
+            for name in names:
+                waiting.append((name, executor.submit(self._outcome, name)))
+                if len(waiting) > 2 * threads:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            for name, future in waiting:
+                yield name, future.result()
+
+    def close(self) -> None:
+        """Free the model."""
+        self._pool.close()
+
+    def _outcome(self, name: str) -> ImageResult | WasmlrunError:
+        try:
+            return self._classify(name)
+        except WasmlrunError as error:
+            return error
+
+    def _classify(self, name: str) -> ImageResult:
+        started = time.perf_counter()
+        timings: dict[str, float] = {}
+        if self._start is not None:
+            timings["start"], self._start = self._start, None
+        if self._plan.settings.protocol == "wws":
+            predictions = self._by_wws(name, timings)
+        else:
+            predictions = self._by_tensor(name, timings)
+        timings["total"] = (time.perf_counter() - started) * 1000
+        return ImageResult(
+            name,
+            self._plan.shown_worker,
+            self._plan.shown_model,
+            predictions,
+            timings,
+            judge(predictions, self._options.expect, self._options.min_score),
+        )
+
+    def _by_wws(self, name: str, timings: dict[str, float]) -> list[Prediction]:
+        from wasmlrun import image, imagefile
+        from wasmlrun.protocols import wws
+
+        with _timed(timings, "image"), span(self._trace, "image", image=name):
+            data = imagefile.read_image(name)
+            # the worker decodes for itself; what is no image is told here, in plain words
+            with self._board.doing(Stage.IMAGE, name):
+                image.decode(data, name, max_pixels=self._options.max_pixels)
+        run = self._run(name, timings, stdin=wws.image_request(data))
+        return wws.predictions(run, self._options.top)
+
+    def _by_tensor(self, name: str, timings: dict[str, float]) -> list[Prediction]:
+        from wasmlrun.protocols import tensor as protocol
+
+        plan = self._plan
+        tensor, environ = self._input(name, timings)
+        run = self._run(name, timings, stdin=bytes(tensor.data), environ=environ)
+        # a guest that was told no model was not built for this protocol: what it prints is its own
+        own = plan.model is not None
+        if not own and run.output is not None:
+            self._messages.guest(run.stdout)
+        with _timed(timings, "labels"), span(self._trace, "labels", image=name):
+            top = self._options.top
+            return protocol.predictions(run, plan.settings, plan.labels, top, own_ranking=own)
+
+    def side_by_side(self, name: str) -> tuple[Callable[[], object] | None, Callable[[], object]]:
+        """An image's inference without a sandbox (None when the host has no model) and with it.
+
+        Both start from the prepared tensor and end with the scores.
+        """
+        tensor, environ = self._input(name, {})
+        graph = self._graph.result()
+
+        def sandboxed() -> object:
+            return self._run(name, {}, stdin=bytes(tensor.data), environ=environ)
+
+        if graph is None:
+            return None, sandboxed
+        context = graph.open()
+
+        def direct() -> object:
+            context.set_input(0, tensor)
+            context.compute()
+            return context.output(0)
+
+        return direct, sandboxed
+
+    def _input(self, name: str, timings: dict[str, float]) -> tuple[Tensor, list[tuple[str, str]]]:
+        """The picture as the worker's input, and the variables that describe it."""
+        from wasmlrun import image, imagefile, preprocess
+        from wasmlrun.protocols import tensor as protocol
+
+        plan = self._plan
+        with (
+            _timed(timings, "image"),
+            span(self._trace, "image", image=name),
+            self._board.doing(Stage.IMAGE, name),
+        ):
+            size = plan.settings.size
+            pixels = image.decode(
+                imagefile.read_image(name),
+                name,
+                at_least=max(size) if size else 2 * preprocess.DEFAULT_SIZE,
+                max_pixels=self._options.max_pixels,
+            )
+        with _timed(timings, "model"), span(self._trace, "wait for model"):
+            graph = self._graph.result()
+        with _timed(timings, "input"), span(self._trace, "input", image=name):
+            spec = preprocess.resolve(plan.settings, _picture_input(graph))
+            tensor = preprocess.to_tensor(pixels, spec)
+        environ: list[tuple[str, str]] = []
+        if plan.model is not None:
+            encoding = plan.source.encoding if plan.source else None
+            output = graph.outputs[0] if graph is not None and graph.outputs else None
+            environ = protocol.environment(tensor, plan.model, encoding, output)
+        return tensor, environ
+
+    def _run(
+        self,
+        name: str,
+        timings: dict[str, float],
+        *,
+        stdin: bytes,
+        environ: Sequence[tuple[str, str]] = (),
+    ) -> GuestRun:
+        """One fresh instance, from start to end. Raises when it failed."""
+        from wasmlrun.outcome import explain
+        from wasmlrun.session import Session
+
+        plan = self._plan
+        with _timed(timings, "worker"), span(self._trace, "wait for worker"):
+            linked = self._linked()
+        make_session = Session if self._trace is None else self._trace.session
+        session = make_session(
+            self._pool,
+            plan.models,
+            self._choose_device,
+            nhwc_input=plan.grant.nhwc_input,
+            limits=plan.limits,
+            allowed_models=plan.grant.allowed_models,
+        )
+        try:
+            with (
+                _timed(timings, "run"),
+                span(self._trace, "run", image=name),
+                self._board.doing(Stage.GUEST, name),
+            ):
+                run = linked.run(
+                    session=session,
+                    arguments=plan.arguments,
+                    environ=environ,
+                    stdin=stdin,
+                    stderr=self._messages.guest,
+                )
+        finally:
+            session.close()
+        timings["inference"] = session.inference_seconds * 1000
+        if run.exit_code != 0:
+            raise explain(run, f"worker {plan.worker.name} exited with code {run.exit_code}")
+        return run
+
+    def _linked(self) -> LinkedWorker:
+        """This thread's worker: a linked one runs one instance at a time."""
+        if not hasattr(self._per_thread, "linked"):
+            _, worker = self._worker.result()
+            self._per_thread.linked = worker.linked(self._plan.grant)
+        linked: LinkedWorker = self._per_thread.linked
+        return linked
+
+    def _load_worker(self) -> tuple[Runtime, Worker]:
+        from wasmlrun.worker import Runtime, Worker
+
+        runtime = Runtime(self._plan.limits, self._cache)
+        if self._board.deadline:
+            runtime.start_clock(self._board.deadline)
+        with span(self._trace, "worker", worker=self._plan.shown_worker):
+            return runtime, Worker(runtime, self._plan.worker)
+
+    def _load_model(self) -> Graph | None:
+        plan = self._plan
+        if plan.source is None:
+            return None
+        from wasmlrun.backends import EngineError, OutOfMemoryError
+        from wasmlrun.session import NnError, check_allowed
+
+        try:
+            check_allowed(plan.source, plan.grant.allowed_models, str(plan.shown_model))
+            with (
+                span(self._trace, "model", model=plan.shown_model),
+                self._board.doing(Stage.MODEL, plan.shown_model or "the model"),
+            ):
+                return self._pool.load(plan.source, self._choose_device("cpu"))
+        except NnError as e:
+            raise BadModel(e.message, "wasmlrun models lock MANIFEST writes the list anew") from e
+        except OutOfMemoryError as e:
+            what = f"model {plan.shown_model}: {e}"
+            raise exceeded("process_memory", plan.limits.process_memory, what) from e
+        except EngineError as e:
+            raise BadModel(
+                f"model {plan.shown_model} cannot be read as {plan.source.encoding.value}: {e}",
+                "check the file: is it complete, and of the format its name says?",
+            ) from e
+
+
+def _picture_input(graph: Graph | None) -> Port | None:
+    if graph is None:
+        return None
+    if len(graph.inputs) != 1:
+        raise BadModel(
+            f"the model has {len(graph.inputs)} inputs; a classifier has one, the picture"
+        )
+    return graph.inputs[0]
+
+
+def _since_process_start() -> float | None:
+    """Milliseconds since whoever started this process did so, if it says when."""
+    started = os.environ.get(STARTED)
+    return (time.monotonic_ns() - int(started)) / 1e6 if started else None
+
+
+def _processors() -> Sequence[int]:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return range(os.cpu_count() or 1)
+
+
+@contextmanager
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the milliseconds of the block to a table."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        timings[stage] = timings.get(stage, 0.0) + (time.perf_counter() - started) * 1000

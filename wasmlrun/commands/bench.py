@@ -1,0 +1,98 @@
+"""`wasmlrun bench`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wasmlrun.commands.options import limit_options, verbosity_options
+
+PATH = click.Path(path_type=Path)
+
+
+@click.command("bench", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("image")
+@click.option("--worker", metavar="FILE|NAME", help="As for classify.")
+@click.option("--manifest", type=PATH, metavar="FILE", help="As for classify.")
+@click.option("--model", metavar="FILE|NAME", help="As for classify.")
+@click.option(
+    "-n",
+    "runs",
+    type=click.IntRange(1),
+    default=9,
+    metavar="N",
+    show_default=True,
+    help="Runs of each kind; the warm loop takes ten times as many.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--save", type=PATH, metavar="FILE.png", help="Draw the stages as stacked bars.")
+@limit_options
+@verbosity_options
+def command(
+    image: str,
+    worker: str | None,
+    manifest: Path | None,
+    model: str | None,
+    runs: int,
+    as_json: bool,
+    save: Path | None,
+    verbosity: int,
+    **rest: Any,
+) -> int:
+    """Say where a one-shot's time goes, cold and warm.
+
+    Whole `wasmlrun classify` processes are timed with an empty cache of their own, then with a
+    full one; then images in one process that has all ready, and inferences with and without
+    the sandbox.
+    """
+    from wasmlrun.commands.options import chosen_limits
+    from wasmlrun.errors import UsageFault, WasmlrunError
+    from wasmlrun.messages import Messages
+
+    messages = Messages(verbosity)
+    try:
+        from wasmlrun import bench
+        from wasmlrun.backends.openvino import OpenVINO
+        from wasmlrun.cache import Cache, default_root
+        from wasmlrun.classifier import Classifier, Options
+        from wasmlrun.imagefile import read_image
+        from wasmlrun.plan import Wishes, make_plan
+        from wasmlrun.report_bench import draw, write
+        from wasmlrun.stages import Board
+
+        read_image(image)
+        plan = make_plan(
+            Wishes(
+                worker=worker,
+                manifest=manifest,
+                model=model,
+                limits=chosen_limits(rest),
+                allow_outside=rest["allow_outside"],
+            )
+        )
+        arguments = [image]
+        for flag, value in (("--worker", worker), ("--manifest", manifest), ("--model", model)):
+            arguments += [flag, str(value)] if value is not None else []
+        arguments += ["--allow-outside"] if rest["allow_outside"] else []
+        messages.detail(f"{runs} processes cold and {runs} warm")
+        cold, warm = bench.whole_processes(arguments, runs)
+        board, cache = Board(), Cache(default_root())
+        # no clock: a benchmark takes as long as it takes
+        classifier = Classifier(plan, Options(), OpenVINO(cache=cache), cache, board, messages)
+        latencies, rate = bench.warm_loop(classifier, image, 10 * runs)
+        direct, sandboxed = bench.sandbox_overhead(classifier, image, 10 * runs)
+        result = bench.Benchmark(
+            runs, cold, warm, bench.percentiles(latencies), rate, direct, sandboxed
+        )
+        write(result, as_json=as_json)
+        if save is not None:
+            try:
+                draw(result, save)
+            except (OSError, ValueError) as e:
+                raise UsageFault(f"--save {save}: {e}") from e
+    except WasmlrunError as error:
+        messages.error(error)
+        return error.exit_code
+    return 0

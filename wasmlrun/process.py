@@ -1,0 +1,48 @@
+"""What this process as a whole may do: how much memory, and who may write to its stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+_muting = threading.Lock()
+
+
+def bound_memory(size: int) -> None:
+    """Let this process have at most `size` bytes of writable memory, native engines included.
+
+    Address space is not bounded: a WebAssembly memory reserves gigabytes of it and uses little.
+    Nothing is done where the system has no such limit.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard != resource.RLIM_INFINITY:
+        size = min(size, hard)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_DATA, (size, hard))
+
+
+@contextmanager
+def native_stderr_muted() -> Iterator[None]:
+    """Keep native libraries from writing to file descriptor 2 while the block runs.
+
+    Parsers in them log raw bytes of the file they read. It is held while a model is read and
+    compiled, when nothing else has anything to say.
+    """
+    with _muting:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
