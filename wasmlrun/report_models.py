@@ -165,6 +165,11 @@ def path(name: str, folder: Path) -> Row:
     return Row({"name": name, "path": str(folder)}, (str(folder),))
 
 
+def locked(file: Path, digest: str) -> Row:
+    """A model file that a manifest was pinned to."""
+    return Row({"file": str(file), "sha256": digest}, (str(file), digest))
+
+
 def checked(result: Checked) -> Row:
     """What the digest of one file says."""
     record = {

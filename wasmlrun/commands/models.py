@@ -282,6 +282,25 @@ def add(
     return _guarded(name, put, report, messages)
 
 
+@command.command("lock", short_help="Pin the models that a manifest mounts.")
+@click.argument("manifest", type=click.Path(path_type=Path), metavar="MANIFEST")
+@click.option("--allow-outside", is_flag=True, help="As for classify.")
+@json_option
+@verbosity_options
+def lock(manifest: Path, allow_outside: bool, as_json: bool, verbosity: int) -> int:
+    """Write the sha256 of every model that a manifest mounts into it, as allowed_models."""
+    from wasmlrun import report_models
+    from wasmlrun.lock import lock as lock_manifest
+
+    messages, report = Messages(verbosity), report_models.choose(as_json)
+
+    def write() -> None:
+        for file, digest in lock_manifest(manifest, allow_outside=allow_outside):
+            report.rows([report_models.locked(file, digest)])
+
+    return _guarded(None, write, report, messages)
+
+
 def _transfer(retries: int, mirror: str | None = None) -> Transfer:
     from wasmlrun.download import Transfer
 
