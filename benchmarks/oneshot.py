@@ -86,8 +86,10 @@ def compare(
         ratio = median[name] / median["plain script"]
         print(f"  {name:30} {median[name]:7.0f} ms  {ratio:5.2f} × plain  {peak_of[name]:5.0f} MB")
     print(f"  warm / floor            {median['wasmlrun, warm'] / median['ctypes floor']:.2f}")
-    print(f"  load / --model          "
-          f"{median['wasmlrun, worker calls load'] / median['wasmlrun, warm']:.2f}")
+    print(
+        f"  load / --model          "
+        f"{median['wasmlrun, worker calls load'] / median['wasmlrun, warm']:.2f}"
+    )
     print(f"  --help / python -c pass {median['wasmlrun --help'] / median['python -c pass']:.2f}")
     shutil.rmtree(scratch / "warm")
 

@@ -90,7 +90,7 @@ class Classifier:
         Several images go through in parallel, a bounded number of them at once; each in an
         instance of its own.
         """
-        threads = min(len(names), len(_processors()), MAX_PARALLEL)
+        threads = parallel(len(names))
         if threads <= 1:
             for name in names:
                 yield name, self._outcome(name)
@@ -317,11 +317,11 @@ def _since_process_start() -> float | None:
     return (time.monotonic_ns() - int(started)) / 1e6 if started else None
 
 
-def _processors() -> Sequence[int]:
-    """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return range(os.cpu_count() or 1)
+def parallel(images: int) -> int:
+    """How many of so many images are worked on at the same time."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    processors = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return max(1, min(images, processors, MAX_PARALLEL))
 
 
 @contextmanager

@@ -141,7 +141,8 @@ def command(
 
     def work(board: Board) -> int:
         from wasmlrun.backends.openvino import OpenVINO
-        from wasmlrun.classify import Options, classify
+        from wasmlrun.classifier import Options, parallel
+        from wasmlrun.classify import classify
         from wasmlrun.imagefile import STDIN, missing
         from wasmlrun.paths import exists
         from wasmlrun.plan import Wishes, make_plan
@@ -173,7 +174,7 @@ def command(
                 max_pixels=max_pixels or MAX_PIXELS,
             )
             cache = cache_from(rest["no_cache"], messages.detail)
-            backend = OpenVINO(rest["precision"], cache)
+            backend = OpenVINO(rest["precision"], cache, parallel(len(images)))
             return classify(
                 images, plan, options, backend, cache, board, report, messages, recorder
             )
@@ -187,7 +188,8 @@ def command(
         code = fail(images[board.done] if board.done < len(images) else None, error)
         board.report(board.done + 1, board.code or code)
         # another image may fare better; another try of the same model would not
-        hopeless = death.timed_out or any(d.stage is Stage.MODEL for d in death.doing)
+        stages = {d.stage for d in death.doing}
+        hopeless = death.timed_out or (Stage.MODEL in stages and Stage.IMAGE not in stages)
         return board.code if hopeless or board.done >= len(images) else None
 
     code = supervise(work, on_death, messages)

@@ -55,8 +55,15 @@ class OpenVINO:
 
     name = "openvino"
 
-    def __init__(self, precision: str = "f32", cache: Cache | None = None) -> None:
-        """`precision` is the arithmetic of inference; f32 gives equal results on every CPU."""
+    def __init__(
+        self, precision: str = "f32", cache: Cache | None = None, streams: int = 1
+    ) -> None:
+        """`precision` is the arithmetic of inference; f32 gives equal results on every CPU.
+
+        `streams` is how many inferences will run at the same time, each on its share of the
+        cores; one alone has them all.
+        """
+        self._streams = streams
         self._precision = precision
         self._cache = cache or Cache(None)
         self._lock = threading.Lock()
@@ -138,7 +145,10 @@ class OpenVINO:
 
     def _configure(self, lib: Library, core: c_void_p) -> None:
         # on the core, not on one compilation: it has to hold for imported models as well
-        for name, value in (("INFERENCE_PRECISION_HINT", self._precision),):
+        properties = {"INFERENCE_PRECISION_HINT": self._precision}
+        if self._streams > 1:
+            properties["NUM_STREAMS"] = str(self._streams)
+        for name, value in properties.items():
             lib.call(
                 "ov_core_set_property",
                 core,
