@@ -49,12 +49,16 @@ _INFERENCE_BY_LIST = """
 def wasi_nn(version: str) -> str:
     """The imports of wasi:nn as a bindings generator writes them, and their core functions."""
     by_calls = version in BY_CALLS
+    constructor = """
+    (export "[constructor]error" (func
+      (param "code" $code) (param "data" string) (result (own $error))))"""
     return f"""
   (import "wasi:nn/errors@{version}" (instance $errors
     (type $codes (enum "invalid-argument" "invalid-encoding" "timeout" "runtime-error"
       "unsupported-operation" "too-large" "not-found" "security" "unknown"))
     (export "error-code" (type $code (eq $codes)))
     (export "error" (type $error (sub resource)))
+    {constructor if by_calls else ""}
     (export "[method]error.code" (func (param "self" (borrow $error)) (result $code)))
     (export "[method]error.data" (func (param "self" (borrow $error)) (result string)))))
   (alias export $errors "error" (type $error))
@@ -119,6 +123,7 @@ _TENSORS = {
 }
 _CONTEXT = "[method]graph-execution-context"
 _CALLS = {
+    "error-new": ("$errors", "[constructor]error", "i32 i32 i32", "i32"),
     "set-input": ("$inference", f"{_CONTEXT}.set-input", "i32 i32 i32 i32 i32", ""),
     "compute": ("$inference", f"{_CONTEXT}.compute", "i32 i32", ""),
     "get-output": ("$inference", f"{_CONTEXT}.get-output", "i32 i32 i32 i32", ""),

@@ -190,6 +190,14 @@ def test_what_the_engine_refuses_is_told(run: ComponentRunner, version: str, ste
     assert ran.run.stdout.decode() == f"3 {ran.run.failure.message}"
 
 
+def test_a_guest_may_make_errors_itself(run: ComponentRunner) -> None:
+    body = f"""
+      (i32.store8 (i32.const {R}) (i32.const 1))
+      (i32.store offset=4 (i32.const {R}) (call $error-new (i32.const 7) {name("nonsense")}))
+      (call $check) {OK}"""
+    assert run(component(body, OLDEST)).run.stdout == b"7 nonsense"
+
+
 def test_a_tensor_tells_its_dimensions_and_type(run: ComponentRunner) -> None:
     body = f"""
       (local.set $tensor {tensor(3, 8, type_=0)})

@@ -128,7 +128,7 @@ class Cache:
             return []
         found = []
         for index in self.root.glob("*/*.json"):
-            with suppress_UNREADABLE:
+            with suppress(*_UNREADABLE):
                 about = json.loads(index.read_bytes())
                 size = (self.root / _PAYLOADS / _hexadecimal(about["sha256"])).stat().st_size
                 used = index.stat().st_mtime
@@ -216,7 +216,7 @@ class Cache:
         assert self.root is not None
         named = set()
         for index in self.root.glob("*/*.json"):
-            with suppress_UNREADABLE:
+            with suppress(*_UNREADABLE):
                 named.add(json.loads(index.read_bytes())["sha256"])
         now = time.time()
         for path, _ in self._payloads():

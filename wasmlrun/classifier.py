@@ -82,7 +82,11 @@ class Classifier:
         self._start = _since_process_start()
         # the model takes longest: it starts first
         self._graph: Task[Graph | None] = Task(self._load_model)
+        if board.careful:
+            self._graph.wait()
         self._worker: Task[tuple[Runtime, Worker]] = Task(self._load_worker)
+        if board.careful:
+            self._worker.wait()
 
     def outcomes(self, names: Sequence[str]) -> Iterator[tuple[str, ImageResult | WasmlrunError]]:
         """Each image's result or error, in order.
@@ -90,7 +94,7 @@ class Classifier:
         Several images go through in parallel, a bounded number of them at once; each in an
         instance of its own.
         """
-        threads = parallel(len(names))
+        threads = parallel(len(names), self._board)
         if threads <= 1:
             for name in names:
                 yield name, self._outcome(name)
@@ -317,8 +321,10 @@ def _since_process_start() -> float | None:
     return (time.monotonic_ns() - int(started)) / 1e6 if started else None
 
 
-def parallel(images: int) -> int:
+def parallel(images: int, board: Board) -> int:
     """How many of so many images are worked on at the same time."""
+    if board.careful:
+        return 1
     affinity = getattr(os, "sched_getaffinity", None)
     processors = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     return max(1, min(images, processors, MAX_PARALLEL))

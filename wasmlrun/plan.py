@@ -77,7 +77,7 @@ def make_plan(wishes: Wishes) -> Plan:
     grant = with_writable(grant, wishes.writable)
     if wishes.input_layout is not None:
         grant = replace(grant, nhwc_input=wishes.input_layout == "nhwc")
-    worker, grant = _interpreted(plan.worker, grant)
+    worker, grant = interpreted(plan.worker, grant)
     labels_file = wishes.labels or plan.settings.labels
     return replace(
         plan,
@@ -111,7 +111,7 @@ def find_worker(name: str | None) -> Path:
     return found
 
 
-def _interpreted(worker: Path, grant: Grant) -> tuple[Path, Grant]:
+def interpreted(worker: Path, grant: Grant) -> tuple[Path, Grant]:
     """A script's interpreter, with the script handed to it; anything else as it is."""
     if worker.suffix not in SCRIPTS:
         return worker, grant

@@ -34,7 +34,7 @@ class Doing:
     what: str
 
 
-_HEADER = struct.Struct("<ddIi")  # timeout, deadline, images done, exit code so far
+_HEADER = struct.Struct("<ddIi?")  # timeout, deadline, images done, exit code so far, careful
 _SLOT = struct.Struct("<BH")
 _TEXT = 400
 _SLOT_SIZE = _SLOT.size + _TEXT
@@ -113,11 +113,20 @@ class Board:
         """Say how many images have been reported and with which exit code."""
         self._set(done=done, code=code)
 
-    def _header(self) -> tuple[float, float, int, int]:
+    @property
+    def careful(self) -> bool:
+        """Whether to do one thing at a time, so that a crash has one culprit."""
+        return self._header()[4]
+
+    @careful.setter
+    def careful(self, value: bool) -> None:
+        self._set(careful=value)
+
+    def _header(self) -> tuple[float, float, int, int, bool]:
         return _HEADER.unpack_from(self._memory, 0)
 
     def _set(self, **values: float) -> None:
-        names = ("timeout", "deadline", "done", "code")
+        names = ("timeout", "deadline", "done", "code", "careful")
         current = dict(zip(names, self._header(), strict=True))
         _HEADER.pack_into(self._memory, 0, *(current | values).values())
 

@@ -23,6 +23,10 @@ class Task(Generic[T]):
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def wait(self) -> None:
+        """Wait for the call, however it ends."""
+        self._thread.join()
+
     def result(self) -> T:
         """Wait for the call; return what it returned or raise what it raised."""
         self._thread.join()

@@ -174,7 +174,7 @@ def command(
                 max_pixels=max_pixels or MAX_PIXELS,
             )
             cache = cache_from(rest["no_cache"], messages.detail)
-            backend = OpenVINO(rest["precision"], cache, parallel(len(images)))
+            backend = OpenVINO(rest["precision"], cache, parallel(len(images), board))
             return classify(
                 images, plan, options, backend, cache, board, report, messages, recorder
             )
@@ -182,14 +182,17 @@ def command(
             return fail(None, error)
 
     def on_death(death: Death, board: Board) -> int | None:
+        if not death.timed_out and not board.careful:
+            # much went on side by side: once more, one thing at a time, to see what it was
+            board.careful = True
+            return None
         error = error_of(death, board.timeout)
         if recorder is not None:
             recorder.instant("killed", error=error.message)
         code = fail(images[board.done] if board.done < len(images) else None, error)
         board.report(board.done + 1, board.code or code)
         # another image may fare better; another try of the same model would not
-        stages = {d.stage for d in death.doing}
-        hopeless = death.timed_out or (Stage.MODEL in stages and Stage.IMAGE not in stages)
+        hopeless = death.timed_out or any(d.stage is Stage.MODEL for d in death.doing)
         return board.code if hopeless or board.done >= len(images) else None
 
     code = supervise(work, on_death, messages)

@@ -92,7 +92,14 @@ def command(
         from wasmlrun.backends.openvino import OpenVINO
         from wasmlrun.devices import DeviceChoice
         from wasmlrun.limits import Limits, with_limits
-        from wasmlrun.plan import Wishes, find_manifest, find_worker, named_models, preloaded
+        from wasmlrun.plan import (
+            Wishes,
+            find_manifest,
+            find_worker,
+            interpreted,
+            named_models,
+            preloaded,
+        )
         from wasmlrun.protocols import wws
         from wasmlrun.report import write_raw
         from wasmlrun.run import grant_of, response_body, run_program
@@ -109,10 +116,13 @@ def command(
             )
             cache = cache_from(rest["no_cache"], messages.detail)
             backend = OpenVINO(rest["precision"], cache)
+            path, grant = interpreted(
+                path, grant_of(found, dirs, variables, writable, input_layout, no_nn=no_nn)
+            )
             run = run_program(
                 path,
                 arguments,
-                grant_of(found, dirs, variables, writable, input_layout, no_nn=no_nn),
+                grant,
                 {**(preloaded(found) if found else {}), **named_models(models)},
                 DeviceChoice(backend, rest["device"], messages.warn, strict=rest["strict_device"]),
                 backend,

@@ -1,0 +1,46 @@
+"""`wasmlrun doctor`"""
+
+from __future__ import annotations
+
+import click
+
+from wasmlrun.commands.options import verbosity_options
+
+TIMEOUT = 120.0
+
+
+@click.command("doctor", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@verbosity_options
+def command(as_json: bool, verbosity: int) -> int:
+    """Check this installation: versions, devices, cache, default model, sandbox.
+
+    Runs the default model, and guests that try to break out of the sandbox; each must be
+    refused. Exit code 1 when something is wrong.
+    """
+    import time
+
+    from wasmlrun.death import error_of
+    from wasmlrun.errors import EXIT_EXPECTATION, EXIT_OK
+    from wasmlrun.messages import Messages
+    from wasmlrun.stages import Board
+    from wasmlrun.supervise import Death, supervise
+
+    messages = Messages(verbosity)
+
+    def work(board: Board) -> int:
+        from wasmlrun.cache import Cache, default_root
+        from wasmlrun.doctor import examine
+        from wasmlrun.report_doctor import write
+
+        board.deadline = time.monotonic() + TIMEOUT
+        findings = examine(Cache(default_root(), tell=messages.detail), board, messages)
+        write(findings, as_json=as_json)
+        return EXIT_OK if findings.healthy else EXIT_EXPECTATION
+
+    def on_death(death: Death, board: Board) -> int:
+        error = error_of(death, TIMEOUT)
+        messages.error(error)
+        return error.exit_code
+
+    return supervise(work, on_death, messages)
