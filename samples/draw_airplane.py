@@ -14,7 +14,7 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Settings:
-    """What a search may vary; the defaults are what it found."""
+    """What may be varied; the defaults were chosen by eye and by what the models answered."""
 
     seed: int = 11
     white: str = "#f2f4f6"

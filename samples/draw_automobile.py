@@ -26,7 +26,7 @@ WHEELS = (-1.32, 1.38)
 
 @dataclass(frozen=True)
 class Settings:
-    """What a search may vary; the defaults are what it found."""
+    """What may be varied; the defaults were chosen by eye and by what the models answered."""
 
     seed: int = 2
     colour: str = "#b3161b"
