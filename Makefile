@@ -23,6 +23,9 @@ workers: $(VENV)/.test-installed  ## rebuild the bundled worker from its source
 eval: $(VENV)/.installed  ## accuracy of the default model, measured through wasmlrun
 	$(BIN)/python models/evaluate.py
 
+fuzz: $(VENV)/.test-installed  ## mutated models, pictures, manifests, guests for an hour
+	$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),3600) --seed $(or $(SEED),1)
+
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
 

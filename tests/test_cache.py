@@ -362,14 +362,14 @@ def test_the_second_run_restores_machine_code(
     from wasmlrun.worker import Runtime, Worker
 
     path = make_worker(tmp_path, printing("x"))
-    restored: list[int] = []
-    deserialize = Module.deserialize
+    restored: list[str] = []
+    deserialize = Module.deserialize_file
 
-    def noticed(engine: object, data: bytes) -> object:
-        restored.append(len(data))
-        return deserialize(engine, data)  # type: ignore[arg-type]
+    def noticed(engine: object, path: str) -> object:
+        restored.append(path)
+        return deserialize(engine, path)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Module, "deserialize", noticed)
+    monkeypatch.setattr(Module, "deserialize_file", noticed)
     cache = Cache(tmp_path / "cache")
     for _ in range(2):
         Worker(Runtime(Limits(), cache), path)

@@ -130,3 +130,10 @@ def test_only_faults_of_the_model_blame_the_model(fake_backend: FakeBackend) -> 
     assert refused(lambda: session.load([b"?"], None, "cpu")).model
     assert not refused(lambda: session.load_by_name("none")).model
     assert not refused(lambda: session.compute(9)).model
+
+
+def test_a_name_of_thousands_of_digits_is_a_name_like_any_other(fake_backend: FakeBackend) -> None:
+    session = session_of(fake_backend)
+    context = session.init_execution_context(session.load_by_name("one"))
+    error = refused(lambda: session.set_input(context, "0" * 5000, FOUR))
+    assert error.errno is NnErrno.INVALID_ARGUMENT

@@ -120,6 +120,9 @@ class Classifier:
             return self._classify(name)
         except WasmlrunError as error:
             return error
+        except MemoryError:
+            limit = self._plan.limits.process_memory
+            return exceeded("process_memory", limit, f"image {name} takes more")
 
     def _classify(self, name: str) -> ImageResult:
         started = time.perf_counter()
@@ -192,6 +195,7 @@ class Classifier:
         """The picture as the worker's input, and the variables that describe it."""
         from wasmlrun import image, imagefile, preprocess
         from wasmlrun.protocols import tensor as protocol
+        from wasmlrun.tensor import byte_size
 
         plan = self._plan
         with (
@@ -199,17 +203,22 @@ class Classifier:
             span(self._trace, "image", image=name),
             self._board.doing(Stage.IMAGE, name),
         ):
-            size = plan.settings.size
+            side = plan.settings.size
             pixels = image.decode(
                 imagefile.read_image(name),
                 name,
-                at_least=max(size) if size else 2 * preprocess.DEFAULT_SIZE,
+                at_least=max(side) if side else 2 * preprocess.DEFAULT_SIZE,
                 max_pixels=self._options.max_pixels,
             )
         with _timed(timings, "model"), span(self._trace, "wait for model"):
             graph = self._graph.result()
         with _timed(timings, "input"), span(self._trace, "input", image=name):
             spec = preprocess.resolve(plan.settings, _picture_input(graph))
+            # before it is made: a model may ask for a picture of any size
+            size = byte_size(spec.shape, spec.dtype)
+            if size > plan.limits.tensor_bytes:
+                what = f"the model wants a picture of {spec.height} × {spec.width}, {size} bytes"
+                raise exceeded("tensor_bytes", plan.limits.tensor_bytes, what)
             tensor = preprocess.to_tensor(pixels, spec)
         environ: list[tuple[str, str]] = []
         if plan.model is not None:

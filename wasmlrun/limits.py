@@ -12,6 +12,9 @@ from typing import Any
 from wasmlrun.errors import LimitExceeded
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+MOST = 1 << 53
+"""The largest value of a limit: beyond it, numbers no longer fit the engines'."""
+MOST_SECONDS = 1e9
 MAX_PIXELS = 100_000_000
 """Pixels of an image that is still decoded."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from wasmlrun.errors import BadManifest
+from wasmlrun.limits import MOST, MOST_SECONDS
 from wasmlrun.limits import NAMES as LIMITS
 from wasmlrun.paths import exists, is_dir
 
@@ -252,6 +253,9 @@ class _Reader:
                 raise self._fault(f"limits.{name}", "must be a number above 0")
             if name != "timeout" and not isinstance(value, int):
                 raise self._fault(f"limits.{name}", "must be a whole number")
+            most = MOST_SECONDS if name == "timeout" else MOST
+            if value > most:
+                raise self._fault(f"limits.{name}", f"must be at most {most:g}")
         return {name: float(v) if name == "timeout" else v for name, v in table.items()}
 
     def _preloads(self, table: dict[str, Any]) -> tuple[Preload, ...]:
@@ -387,7 +391,9 @@ class _Reader:
     def _folder_at(self, table: Mapping[str, Any], key: str, prefix: str) -> Path:
         """A folder that a guest will see: below the manifest's own, links followed."""
         folder = self._path_at(table, key, prefix)
-        if not self._allow_outside and not folder.resolve().is_relative_to(self._base.resolve()):
+        # not Path.resolve(), which raises for links that lead in a circle
+        place, base = Path(os.path.realpath(folder)), os.path.realpath(self._base)
+        if not self._allow_outside and not place.is_relative_to(base):
             raise self._fault(
                 prefix + key,
                 f"leaves the manifest's folder: {folder}",

@@ -32,7 +32,7 @@ def compiled(
     code: bytes,
     what: str,
     build: Callable[[Engine, bytes], T],
-    restore: Callable[[Engine, bytes], T],
+    restore: Callable[[Engine, str], T],
 ) -> T:
     """The module or component of `code`, restored from the cache or built and kept there.
 
@@ -49,7 +49,8 @@ def compiled(
     hit = cache.get(KIND, key)
     if hit is not None:
         try:
-            return restore(engine, hit.data)
+            # from the file: it is mapped, not copied, and its digest was right just now
+            return restore(engine, str(hit.path))
         except WasmtimeError:  # made by another wasmtime or for another processor
             cache.drop(KIND, key)
     made = build(engine, code)

@@ -13,7 +13,7 @@ from wasmlrun.cache import Cache
 from wasmlrun.devices import DeviceChoice
 from wasmlrun.errors import LimitExceeded, UsageFault
 from wasmlrun.grant import Grant, from_manifest, with_writable
-from wasmlrun.limits import Limits
+from wasmlrun.limits import Limits, exceeded
 from wasmlrun.manifest import Manifest
 from wasmlrun.messages import Messages
 from wasmlrun.modelfile import ModelSource
@@ -81,6 +81,8 @@ def run_program(
         if session.failure is not None:
             error.message += f" – its last failed WASI-NN call: {session.failure.message}"
         raise
+    except MemoryError as e:
+        raise exceeded("process_memory", limits.process_memory, "the run takes more") from e
     finally:
         session.close()
         pool.close()

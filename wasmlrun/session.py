@@ -396,7 +396,9 @@ def _port(ports: Sequence[Port], index: int | str, what: str, side: str) -> tupl
             if port.name == index:
                 return number, port
         # hosts of the component model also number inputs and outputs: "0", "1"
-        if index.isascii() and index.isdigit() and int(index) < len(ports):
+        # (few digits: Python refuses to read a number of thousands)
+        short = len(index) < 10 and index.isascii() and index.isdigit()
+        if short and int(index) < len(ports):
             return int(index), ports[int(index)]
     names = ", ".join(f"{n} {port.name}" for n, port in enumerate(ports))
     raise NnError(

@@ -75,7 +75,7 @@ class ComponentProgram:
                 code,
                 f"worker {self._path.name}",
                 build,
-                Component.deserialize,
+                Component.deserialize_file,
             )
         except WasmtimeError as e:
             raise BadWorker(f"worker {self._path} is not a valid component: {sentence(e)}") from e

@@ -97,7 +97,7 @@ def _compile(runtime: Runtime, path: Path, code: bytes) -> Module:
             code,
             f"worker {path.name}",
             Module,
-            Module.deserialize,
+            Module.deserialize_file,
         )
     except WasmtimeError as e:
         raise BadWorker(f"worker {path} is not valid WebAssembly: {sentence(e)}") from e

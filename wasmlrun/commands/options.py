@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
+from wasmlrun.limits import MOST, MOST_SECONDS
+
 if TYPE_CHECKING:
     from wasmlrun.cache import Cache
     from wasmlrun.messages import Messages
@@ -111,19 +113,19 @@ class Size(_IntType):
         """Fails the command line when it is no size above 0."""
         match = re.fullmatch(r"([0-9]+)([KMG]?)(?:i?B)?", str(value), re.IGNORECASE)
         size = int(match[1]) * self._FACTORS[match[2].upper()] if match else 0
-        if size <= 0:
+        if not 0 < size <= MOST:
             self.fail(f"{value!r} is no size: write 1000000, 512M or 2G", param, ctx)
         return size
 
 
 def limit_options(function: F) -> F:
     """The limits a worker runs under."""
-    count = click.IntRange(1)
+    count = click.IntRange(1, MOST)
     options: list[tuple[str, str, _AnyType, str, str]] = [
         (
             "--timeout",
             "timeout",
-            click.FloatRange(0, min_open=True),
+            click.FloatRange(0, MOST_SECONDS, min_open=True),
             "SECONDS",
             "Wall clock for the whole command. Default: 60.",
         ),

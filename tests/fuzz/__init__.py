@@ -1,0 +1,1 @@
+"""Seeded fuzzing: mutated models, images, manifests, labels and guests, and random calls."""

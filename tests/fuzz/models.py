@@ -1,0 +1,115 @@
+"""Mutated model files, through the session that a guest's calls go through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+
+from models_by_hand import colours_ir, identity_ir
+
+from fuzz import bases
+from fuzz.mutate import mutated, mutated_text
+from fuzz.target import ACCEPTED, REFUSED, Target
+from wasmlrun.backends import Graph
+from wasmlrun.backends.openvino import OpenVINO
+from wasmlrun.errors import WasmlrunError
+from wasmlrun.labels import probabilities, rank
+from wasmlrun.modelfile import Encoding, ModelSource
+from wasmlrun.session import GraphPool, NnError, Session
+from wasmlrun.stages import Board
+from wasmlrun.tensor import Tensor, byte_size
+
+MOST_INPUT = 16 << 20
+"""Bytes of an input that is still computed with."""
+
+Parts = tuple[bytes, ...]
+
+
+class _Pool(GraphPool):
+    """Shows the graph that was loaded last."""
+
+    last: Graph
+
+    def load(self, source: ModelSource, device: str) -> Graph:
+        self.last = super().load(source, device)
+        return self.last
+
+
+class Models(Target[Parts]):
+    """Models of one format."""
+
+    def __init__(self, encoding: Encoding, big: Path | None = None) -> None:
+        """`big` is a real model that is mutated now and then."""
+        super().__init__()
+        self.name = {
+            Encoding.OPENVINO: "ir",
+            Encoding.ONNX: "onnx",
+            Encoding.TENSORFLOW: "tensorflow",
+            Encoding.TENSORFLOW_LITE: "tflite",
+        }[encoding]
+        self._encoding = encoding
+        self._bases = _bases(encoding)
+        self._big = big.read_bytes() if big else None
+
+    def begin(self, folder: Path) -> None:
+        """Load the engine."""
+        self._backend = OpenVINO()
+        self._backend.devices()
+
+    def make(self, random: Random) -> Parts:
+        """A mutated model; IR is mutated as text mostly."""
+        if self._big is not None and random.random() < 0.04:
+            return (mutated(self._big, random),)
+        parts = random.choice(self._bases)
+        if self._encoding is not Encoding.OPENVINO:
+            return (mutated(parts[0], random),)
+        xml, weights = parts
+        if random.random() < 0.85:
+            xml = mutated_text(xml.decode(), random).encode()
+        else:
+            xml = mutated(xml, random)
+        return xml, mutated(weights, random) if random.random() < 0.2 else weights
+
+    def feed(self, value: Parts) -> str:
+        """Load, set every input, compute, read every output, rank the first."""
+        pool = _Pool(self._backend, Board())
+        session = Session(pool, {}, lambda target: "CPU")
+        try:
+            graph = session.load(value, self._encoding, "cpu")
+            context = session.init_execution_context(graph)
+            for number, port in enumerate(pool.last.inputs):
+                shape = tuple(1 if size < 0 else size for size in port.shape)
+                size = byte_size(shape, port.dtype)
+                if size > MOST_INPUT:
+                    return REFUSED
+                session.set_input(context, number, Tensor(shape, port.dtype, bytes(size)))
+            session.compute(context)
+            for number, _ in enumerate(session.output_names(context)):
+                rank(probabilities(session.output(context, number)), None, None, 5)
+        except (NnError, WasmlrunError):
+            return REFUSED
+        finally:
+            session.close()
+            pool.close()
+        return ACCEPTED
+
+    def files(self, value: Parts) -> Mapping[str, bytes]:
+        """As `--model` takes them."""
+        if self._encoding is Encoding.OPENVINO:
+            return {"model.xml": value[0], "model.bin": value[1]}
+        return {f"model.{'pb' if self.name == 'tensorflow' else self.name}": value[0]}
+
+
+def _bases(encoding: Encoding) -> Sequence[Parts]:
+    if encoding is Encoding.ONNX:
+        return [(bases.onnx(),)]
+    if encoding is Encoding.TENSORFLOW:
+        return [(bases.tensorflow(),)]
+    if encoding is Encoding.TENSORFLOW_LITE:
+        return [(bases.tflite(),)]
+    return [
+        colours_ir("u8", softmax=True),
+        colours_ir("f32", side="-1", layout="NCHW"),
+        identity_ir("i64", (1, 4)),
+    ]
