@@ -1,0 +1,82 @@
+"""`wasmlrun build`"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wasmlrun.commands.options import verbosity_options
+
+if TYPE_CHECKING:
+    from wasmlrun.build import Built
+    from wasmlrun.messages import Messages
+    from wasmlrun.project import Project
+
+
+@click.command("build", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("folder", default=".", type=click.Path(path_type=Path), metavar="[DIR]")
+@click.option("--install", is_flag=True, help="Install the toolchain if it is missing.")
+@click.option("--watch", is_flag=True, help="Build again when a file changes, until Ctrl-C.")
+@click.option("--run", metavar="IMAGE", help="With --watch: classify IMAGE after each build.")
+@verbosity_options
+def command(folder: Path, install: bool, watch: bool, run: str | None, verbosity: int) -> int:
+    """Build the worker in DIR; its module is put beside the manifest.
+
+    Your own toolchain is used if there is one: rustup, go, zig, wasi-sdk, npm. Else one is
+    installed into wasmlrun's own folder, with --install or after a question.
+    """
+    from wasmlrun.build import build
+    from wasmlrun.errors import BadWorker, WasmlrunError
+    from wasmlrun.messages import Messages
+    from wasmlrun.project import read_project
+    from wasmlrun.toolchains.installer import Installer
+
+    messages = Messages(verbosity)
+    try:
+        if not folder.is_dir():
+            raise BadWorker(f"{folder} is no folder")
+        project = read_project(folder)
+        installer = Installer(messages, allowed=True if install else None)
+        if not watch:
+            _tell(build(project, installer), messages)
+            return 0
+        while True:
+            started = time.time()
+            try:
+                _tell(build(project, installer), messages)
+                if run is not None:
+                    _classify(project, run)
+            except WasmlrunError as error:
+                messages.error(error)
+            _wait(project, started)
+    except WasmlrunError as error:
+        messages.error(error)
+        return error.exit_code
+
+
+def _tell(built: Built, messages: Messages) -> None:
+    from wasmlrun.progress import size_text
+
+    messages.info(
+        f"{built.worker}: {size_text(built.size)}, {built.toolchain}, {built.seconds:.1f} s"
+    )
+    for module, names in built.imports.items():
+        messages.info(f"  imports {module}" + (f": {', '.join(names)}" if names else ""))
+
+
+def _classify(project: Project, image: str) -> None:
+    import subprocess
+    import sys
+
+    words = ["classify", image, "--worker", str(project.folder)]
+    subprocess.run([sys.executable, "-m", "wasmlrun", *words], check=False)
+
+
+def _wait(project: Project, since: float) -> None:
+    from wasmlrun.build import sources_changed
+
+    while not sources_changed(project, since):
+        time.sleep(0.3)

@@ -1,0 +1,34 @@
+"""`wasmlrun new`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wasmlrun.commands.options import verbosity_options
+from wasmlrun.languages import LANGUAGES
+
+
+@click.command("new", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("name")
+@click.option(
+    "--lang", type=click.Choice(list(LANGUAGES)), required=True, help="Language of the worker."
+)
+@verbosity_options
+def command(name: str, lang: str, verbosity: int) -> int:
+    """Write a fresh worker's project into the new folder NAME."""
+    from wasmlrun.errors import WasmlrunError
+    from wasmlrun.messages import Messages
+    from wasmlrun.project import new_project
+
+    messages = Messages(verbosity)
+    path = Path(name)
+    try:
+        project = new_project(path.name, LANGUAGES[lang], path.parent)
+    except WasmlrunError as error:
+        messages.error(error)
+        return error.exit_code
+    messages.info(f"{project.folder}: a worker in {project.language.title}")
+    messages.info(f"next: wasmlrun build {project.folder}")
+    return 0

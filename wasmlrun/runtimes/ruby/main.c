@@ -1,0 +1,163 @@
+// A WASI program that runs one Ruby script: mruby, with WASI-NN, ENV and the standard streams.
+//
+// The script comes in the variable WASMLRUN_SCRIPT and its name for messages in
+// WASMLRUN_SCRIPT_NAME, so it needs no file and no mount. What can be written in Ruby is in prelude.rb.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <mruby.h>
+#include <mruby/array.h>
+#include <mruby/class.h>
+#include <mruby/compile.h>
+#include <mruby/error.h>
+#include <mruby/hash.h>
+#include <mruby/irep.h>
+#include <mruby/string.h>
+#include <mruby/variable.h>
+
+#include "wasi_nn.h"
+
+extern char **environ;
+extern const uint8_t corelib[];  // mruby's own Ruby files, compiled
+extern const uint8_t prelude[];  // those of its gems, and prelude.rb
+void mrb_init_gems_in_c(mrb_state *mrb);  // generated: calls the init function of each gem
+
+// setjmp and longjmp are exceptions in WebAssembly, and this is the one they throw
+__asm__(".globl __c_longjmp\n.tagtype __c_longjmp i32\n__c_longjmp:\n");
+
+static void check(mrb_state *mrb, nn_error error, const char *what) {
+  if (error == NN_OK) return;
+  struct RClass *module = mrb_module_get(mrb, "WasiNN");
+  mrb_value arguments[] = {mrb_str_new_cstr(mrb, what), mrb_fixnum_value(error),
+                           mrb_str_new_cstr(mrb, nn_error_text(error))};
+  mrb_funcall_argv(mrb, mrb_obj_value(module), mrb_intern_lit(mrb, "fail"), 3, arguments);
+}
+
+static mrb_value load_by_name(mrb_state *mrb, mrb_value self) {
+  const char *name;
+  nn_graph graph;
+  mrb_get_args(mrb, "z", &name);
+  check(mrb, nn_load_by_name(name, &graph), "load_by_name");
+  return mrb_fixnum_value(graph);
+}
+
+static mrb_value open_graph(mrb_state *mrb, mrb_value self) {
+  mrb_int graph;
+  nn_context context;
+  mrb_get_args(mrb, "i", &graph);
+  check(mrb, nn_open(graph, &context), "init_execution_context");
+  return mrb_fixnum_value(context);
+}
+
+static mrb_value set_input(mrb_state *mrb, mrb_value self) {
+  mrb_int context, index, type;
+  mrb_value dims, data;
+  mrb_get_args(mrb, "iiAiS", &context, &index, &dims, &type, &data);
+  uint32_t sizes[16], rank = RARRAY_LEN(dims);
+  if (rank > 16) mrb_raise(mrb, E_ARGUMENT_ERROR, "a tensor has at most 16 dimensions");
+  for (uint32_t i = 0; i < rank; i++) sizes[i] = mrb_integer(mrb_to_int(mrb, RARRAY_PTR(dims)[i]));
+  nn_tensor tensor = {sizes, rank, (uint8_t)type, RSTRING_PTR(data), RSTRING_LEN(data)};
+  check(mrb, nn_set_input(context, index, tensor), "set_input");
+  return mrb_nil_value();
+}
+
+static mrb_value compute(mrb_state *mrb, mrb_value self) {
+  mrb_int context;
+  mrb_get_args(mrb, "i", &context);
+  check(mrb, nn_compute(context), "compute");
+  return mrb_nil_value();
+}
+
+static mrb_value get_output(mrb_state *mrb, mrb_value self) {
+  mrb_int context, index;
+  void *data;
+  uint32_t size;
+  mrb_get_args(mrb, "ii", &context, &index);
+  check(mrb, nn_get_output(context, index, &data, &size), "get_output");
+  mrb_value bytes = mrb_str_new(mrb, data, size);
+  free(data);
+  return bytes;
+}
+
+static mrb_value read_file(mrb_state *mrb, mrb_value self) {
+  const char *path;
+  mrb_get_args(mrb, "z", &path);
+  FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+  if (file == NULL) mrb_raisef(mrb, E_RUNTIME_ERROR, "cannot read %s", path);
+  size_t size = 0, capacity = 1 << 18, got;
+  char *data = malloc(capacity);
+  while (data != NULL && (got = fread(data + size, 1, capacity - size, file)) > 0) {
+    size += got;
+    if (size == capacity) data = realloc(data, capacity *= 2);
+  }
+  if (file != stdin) fclose(file);
+  if (data == NULL) mrb_raisef(mrb, E_RUNTIME_ERROR, "%s is too large", path);
+  mrb_value bytes = mrb_str_new(mrb, data, size);
+  free(data);
+  return bytes;
+}
+
+static mrb_value write_stream(mrb_state *mrb, mrb_value self) {
+  mrb_int number;
+  char *data;
+  mrb_int size;
+  mrb_get_args(mrb, "is", &number, &data, &size);
+  fwrite(data, 1, size, number == 2 ? stderr : stdout);
+  return mrb_nil_value();
+}
+
+static void define_host(mrb_state *mrb) {
+  struct RClass *host = mrb_define_module(mrb, "WasiNN");
+  mrb_define_module_function(mrb, host, "__load_by_name", load_by_name, MRB_ARGS_REQ(1));
+  mrb_define_module_function(mrb, host, "__open", open_graph, MRB_ARGS_REQ(1));
+  mrb_define_module_function(mrb, host, "__set_input", set_input, MRB_ARGS_REQ(5));
+  mrb_define_module_function(mrb, host, "__compute", compute, MRB_ARGS_REQ(1));
+  mrb_define_module_function(mrb, host, "__get_output", get_output, MRB_ARGS_REQ(2));
+  mrb_define_module_function(mrb, host, "__read", read_file, MRB_ARGS_REQ(1));
+  mrb_define_module_function(mrb, host, "__write", write_stream, MRB_ARGS_REQ(2));
+  mrb_value variables = mrb_hash_new(mrb);
+  for (char **entry = environ; *entry != NULL; entry++) {
+    const char *value = strchr(*entry, '=');
+    if (value == NULL || strncmp(*entry, "WASMLRUN_SCRIPT", 15) == 0) continue;
+    mrb_hash_set(mrb, variables, mrb_str_new(mrb, *entry, value - *entry),
+                 mrb_str_new_cstr(mrb, value + 1));
+  }
+  mrb_define_global_const(mrb, "ENV", variables);
+}
+
+// Called while the interpreter is opened, in this order: the gems need mruby's own classes.
+void mrb_init_mrblib(mrb_state *mrb) { mrb_load_irep(mrb, corelib); }
+
+void mrb_init_mrbgems(mrb_state *mrb) {
+  mrb_init_gems_in_c(mrb);
+  define_host(mrb);
+  mrb_load_irep(mrb, prelude);
+}
+
+int main(int count, char **arguments) {
+  const char *script = getenv("WASMLRUN_SCRIPT"), *name = getenv("WASMLRUN_SCRIPT_NAME");
+  if (script == NULL) {
+    fputs("WASMLRUN_SCRIPT is not set: this program runs scripts for wasmlrun\n", stderr);
+    return 2;
+  }
+  mrb_state *mrb = mrb_open();
+  if (mrb == NULL || mrb->exc != NULL) {
+    if (mrb != NULL) mrb_print_error(mrb);
+    return 2;
+  }
+  mrb_value list = mrb_ary_new(mrb);
+  for (int i = 1; i < count; i++) mrb_ary_push(mrb, list, mrb_str_new_cstr(mrb, arguments[i]));
+  mrb_define_global_const(mrb, "ARGV", list);
+  mrb_ccontext *context = mrb_ccontext_new(mrb);
+  context->capture_errors = FALSE;
+  mrb_ccontext_filename(mrb, context, name != NULL ? name : "script.rb");
+  mrb_load_string_cxt(mrb, script, context);
+  if (mrb->exc != NULL) {
+    fflush(stdout);
+    mrb_print_error(mrb);
+    return 1;
+  }
+  return fflush(stdout) == 0 ? 0 : 1;
+}
