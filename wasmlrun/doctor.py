@@ -64,13 +64,13 @@ class Findings:
 def examine(cache: Cache, board: Board, messages: Messages) -> Findings:
     """Look at everything; what is wrong is told in the findings, not raised."""
     backend = OpenVINO("f32", cache)
-    return Findings(
-        versions(backend),
-        _devices(backend),
-        cache_health(cache),
-        _model_test(backend, cache, board, messages),
-        try_all(),
-    )
+    try:
+        model = _model_test(backend, cache, board, messages)
+        sandbox = try_all()
+    except OSError as e:
+        what = f"there is no place for temporary files: {e}"
+        model, sandbox = ModelTest(False, what), [Tried("set up", False, what)]
+    return Findings(versions(backend), _devices(backend), cache_health(cache), model, sandbox)
 
 
 def versions(backend: OpenVINO) -> dict[str, str]:

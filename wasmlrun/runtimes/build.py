@@ -8,11 +8,14 @@ itself built as a WebAssembly program and run in the sandbox, so no Ruby is need
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 import tarfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from wasmlrun import bundled
@@ -29,16 +32,17 @@ from wasmlrun.toolchains.installer import (
 )
 
 _HERE = Path(__file__).parent
-_DEBIAN = os.environ.get("WASMLRUN_SOURCES", "http://deb.debian.org/debian/pool/main")
+# interpreters' sources as Debian's archive keeps them, with the upstream addresses; wherever
+# they come from, it is the digest that counts
 QUICKJS = RemoteFile(
     "quickjs_2025.04.26.orig.tar.xz",
-    f"{_DEBIAN}/q/quickjs/quickjs_2025.04.26.orig.tar.xz",
+    "https://bellard.org/quickjs/quickjs-2025-04-26.tar.xz",
     580408,
     "ec81da5b3249ed648dbc7df4a1654988910e66a118d9b71cb63534216efcfbbe",
 )
 MRUBY = RemoteFile(
     "mruby_3.3.0.orig.tar.gz",
-    f"{_DEBIAN}/m/mruby/mruby_3.3.0.orig.tar.gz",
+    "https://github.com/mruby/mruby/archive/refs/tags/3.3.0.tar.gz",
     833221,
     "53088367e3d7657eb722ddfacb938f74aed1f8538b3717fe0b6eb8f58402af65",
 )
@@ -140,11 +144,32 @@ def _source(file: RemoteFile, work: Path, installer: Installer) -> Path:
     from wasmlrun.download import Transfer, fetch
 
     with watching(installer.messages) as watcher:
-        fetch(file, work / file.name, Transfer(), watcher)
+        found = replace(file, address=_address(file))
+        fetch(found, work / file.name, Transfer(), watcher)
     with tarfile.open(work / file.name) as archive:
         archive.extractall(work / "source", filter="data")
     (folder,) = (work / "source").iterdir()
     return folder
+
+
+def _address(file: RemoteFile) -> str:
+    """Where a source is fetched: `WASMLRUN_SOURCES`, the mirror that apt uses here, or upstream."""
+    chosen = os.environ.get("WASMLRUN_SOURCES")
+    if chosen:
+        return f"{chosen.rstrip('/')}/{file.name}"
+    if shutil.which("apt-get"):
+        # any package of the archive tells which mirror this machine is set up for
+        asked = subprocess.run(
+            ["apt-get", "--print-uris", "download", "hello"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        mirror = re.match(r"'(\S+/pool/main/)", asked.stdout)
+        if mirror is not None:
+            package = file.name.partition("_")[0]
+            return f"{mirror[1]}{package[0]}/{package}/{file.name}"
+    return file.address
 
 
 def _zig(installer: Installer) -> list[str]:
