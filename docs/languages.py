@@ -39,8 +39,8 @@ TAIL = """
 The three scripts run in an interpreter that is prepared once, with `--install` or after a
 question, and shared by all scripts of the language; the size is the interpreter's, the build
 time is that of a script whose interpreter is there. `wasmlrun runtimes list` shows them.
-Their sources come from the mirror that apt uses, from the folder of `WASMLRUN_SOURCES`, or from upstream, and are
-used only if their sha256 is the one in `wasmlrun/runtimes/build.py`.
+Their sources come from the mirror that apt uses, from the folder of `WASMLRUN_SOURCES`, or from
+upstream, and are used only if their sha256 is the one in `wasmlrun/runtimes/build.py`.
 """
 
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import Outcome
 from core_guests import program, u32s
 from fakes import FakeBackend
-from models_by_hand import colours_ir, write_colours
+from models_by_hand import colours_ir
 
 from wasmlrun.modelfile import Encoding, ModelSource
 from wasmlrun.session import GraphPool, NnErrno, NnError, Session
@@ -83,19 +83,14 @@ def test_a_model_that_was_loaded_without_a_list_is_no_way_round_one(
         strict.load_by_name("two")
 
 
+XML, WEIGHTS = colours_ir()
 # loads the two parts of a model that lie in its memory, and exits with the error number
 WORKER = program(
     "(call $proc_exit (call $load (i32.const 64) (i32.const 2) (i32.const 0) (i32.const 0)"
     " (i32.const 256)))",
     before='(import "wasi_ephemeral_nn" "load" (func $load (param i32 i32 i32 i32 i32)'
     " (result i32)))",
-    data=(
-        lambda xml, weights: {
-            64: u32s(4096, len(xml), 32768, len(weights)),
-            4096: xml,
-            32768: weights,
-        }
-    )(*colours_ir()),
+    data={64: u32s(4096, len(XML), 32768, len(WEIGHTS)), 4096: XML, 32768: WEIGHTS},
 )
 ALLOWED = (
     'version = "1"\n[features.wasi_nn]\nallowed_backends = ["openvino"]\nallowed_models = {}\n'
@@ -113,9 +108,8 @@ def test_the_person_sees_both_digests(
     outcome = run_cli(["classify", red_image, "--worker", worker])
     assert outcome.code == 3
     assert f"sha256:{other}" in outcome.stderr
-    xml = write_colours(tmp_path / "models").read_bytes()
-    assert f"sha256:{sha256(xml)}" in outcome.stderr
+    assert f"sha256:{sha256(XML)}" in outcome.stderr
 
-    digests = [f"sha256:{sha256(part)}" for part in colours_ir()]
+    digests = [f"sha256:{sha256(part)}" for part in (XML, WEIGHTS)]
     worker = make_worker(tmp_path, WORKER, ALLOWED.format(str(digests)))
     assert run_cli(["run", worker]).code == 0

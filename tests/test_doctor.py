@@ -14,7 +14,9 @@ from wasmlrun.backends import EngineError
 from wasmlrun.cache import Cache
 from wasmlrun.doctor import CacheHealth, Findings, ModelTest
 from wasmlrun.escapes import Tried
+from wasmlrun.messages import Messages
 from wasmlrun.report_doctor import write
+from wasmlrun.stages import Board
 
 GOOD = Findings(
     {"wasmlrun": "1"},
@@ -26,7 +28,7 @@ GOOD = Findings(
 
 
 def findings(**changes: object) -> Findings:
-    return Findings(**{**{f: getattr(GOOD, f) for f in Findings.__slots__}, **changes})  # type: ignore[arg-type]
+    return Findings(**{**{f: getattr(GOOD, f) for f in Findings.__slots__}, **changes})
 
 
 def test_the_command_finds_all_well(run_cli: Callable[..., Outcome]) -> None:
@@ -103,3 +105,16 @@ def test_the_cache_in_health_and_otherwise(tmp_path: Path) -> None:
     (tmp_path / "file").touch(mode=0o600)
     assert "it is not a folder" in doctor.cache_health(Cache(tmp_path / "file")).problems
     assert doctor.cache_health(Cache(None)).path == "none"
+
+
+def test_a_machine_without_room_for_temporary_files_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", full)
+    found = doctor.examine(Cache(None), Board(), Messages())
+    assert not found.healthy
+    assert (found.model.works, found.sandbox[0].passed) == (False, False)
+    assert "No space left on device" in found.model.how

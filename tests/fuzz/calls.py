@@ -286,7 +286,8 @@ def checked_memory(tally: Counter[str]) -> Iterator[None]:
     Calls are counted in `tally`.
     """
     checked = _Checked()
-    original, memory_class = nn.ctypes, nn.Memory
+    module: Any = nn  # parts of it are exchanged
+    original, memory_class = module.ctypes, module.Memory
 
     class Noticed(nn.GuestMemory):
         def __init__(self, caller: Any) -> None:
@@ -298,8 +299,8 @@ def checked_memory(tally: Counter[str]) -> Iterator[None]:
             super().__init__(caller)
 
     guest_memory = nn.GuestMemory
-    nn.ctypes, nn.GuestMemory = checked, Noticed  # type: ignore[assignment,misc]
+    module.ctypes, module.GuestMemory = checked, Noticed
     try:
         yield
     finally:
-        nn.ctypes, nn.GuestMemory = original, guest_memory  # type: ignore[misc]
+        module.ctypes, module.GuestMemory = original, guest_memory

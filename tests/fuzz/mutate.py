@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from random import Random
 
-_EDGES = (0, 1, 2, 3, 4, 7, 8, 15, 16, 127, 128, 255, 256, 32767, 32768, 65535, 65536)
-_EDGES += (0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
-_WORDS = (
-    "-1",
-    "0",
-    "1",
-    "-2147483648",
-    "4294967295",
-    "9223372036854775807",
-    "18446744073709551616",
+_EDGES: tuple[int, ...] = (
+    *(0, 1, 2, 3, 4, 7, 8, 15, 16, 127, 128, 255, 256, 32767, 32768, 65535, 65536),
+    *(0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1),
 )
-_WORDS += ("1e308", "nan", "", "?", "-", "1..4", "%s%n", "../../../etc/passwd", "\u0000", "é" * 9)
+_WORDS: tuple[str, ...] = (
+    *("-1", "0", "1", "-2147483648", "4294967295", "9223372036854775807", "18446744073709551616"),
+    *("1e308", "nan", "", "?", "-", "1..4", "%s%n", "../../../etc/passwd", "\u0000", "é" * 9),
+)
 
 
 def edge(random: Random) -> int:
@@ -87,17 +82,12 @@ def mutated_text(text: str, random: Random, at_most: int = 4) -> str:
     for _ in range(_few(random, at_most)):
         kind = random.random()
         if kind < 0.35:
-            text = _replace(r"-?\d+", text, random, lambda old: _number(old, random))
+            text = _replace(r"-?\d+", text, random, None)
         elif kind < 0.6:
             values = re.findall(r'"[^"\n]*"', text)
-            text = _replace(
-                r'"[^"\n]*"',
-                text,
-                random,
-                lambda old, values=values: (
-                    random.choice(values) if random.random() < 0.7 else f'"{random.choice(_WORDS)}"'
-                ),
-            )
+            other = random.choice(values) if values else '""'
+            new = other if random.random() < 0.7 else f'"{random.choice(_WORDS)}"'
+            text = _replace(r'"[^"\n]*"', text, random, new)
         elif kind < 0.9:
             text = _lines(text, random)
         elif text:
@@ -106,12 +96,15 @@ def mutated_text(text: str, random: Random, at_most: int = 4) -> str:
     return text
 
 
-def _replace(pattern: str, text: str, random: Random, new: Callable[[str], str]) -> str:
+def _replace(pattern: str, text: str, random: Random, new: str | None) -> str:
+    """One match replaced; without `new` by a number near it or an odd one."""
     found = list(re.finditer(pattern, text))
     if not found:
         return text
     one = random.choice(found)
-    return text[: one.start()] + new(one[0]) + text[one.end() :]
+    return (
+        text[: one.start()] + (_number(one[0], random) if new is None else new) + text[one.end() :]
+    )
 
 
 def _number(old: str, random: Random) -> str:

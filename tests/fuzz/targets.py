@@ -8,6 +8,7 @@ from typing import Any
 from fuzz.calls import Calls
 from fuzz.images import Images
 from fuzz.models import Models
+from fuzz.readers import Inspected, Parameters
 from fuzz.target import Target
 from fuzz.texts import Labels, Manifests
 from fuzz.wasm import Wasm
@@ -28,6 +29,8 @@ def all_targets() -> list[Target[Any]]:
         Manifests(),
         Labels(),
         Wasm(),
+        Inspected(),
+        Parameters(),
         Calls("wasi_ephemeral_nn", real=False),
         Calls("wasi_nn", real=False),
         Calls("wasi_ephemeral_nn", real=True),
