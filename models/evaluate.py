@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tarfile
@@ -22,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 ROOT = Path(__file__).parent.parent
 CHUNK = 1000
-CELL, MARGIN = 52, 110
+CELL, MARGIN = 52, 140
 
 
 def main() -> None:
@@ -46,9 +47,15 @@ def main() -> None:
     total = sum(map(sum, counts))
     right = sum(counts[i][i] for i in range(len(labels)))
     per_class = {name: counts[i][i] / sum(counts[i]) for i, name in enumerate(labels)}
-    result = {"pictures": total, "top1": right / total, "per_class": per_class}
+    result = {
+        "pictures": total,
+        "top1": right / total,
+        "per_class": per_class,
+        "labels": labels,
+        "confusion": counts,
+    }
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "accuracy.json").write_text(json.dumps(result, indent=2) + "\n")
+    (arguments.out / "accuracy.json").write_text(json.dumps(result) + "\n")
     draw(counts, labels, f"{right / total:.2%} of {total} pictures").save(
         arguments.out / "confusion.png", optimize=True
     )
@@ -85,12 +92,10 @@ def draw(counts: Sequence[Sequence[int]], labels: Sequence[str], title: str) -> 
     for row, name in enumerate(labels):
         top = MARGIN + row * CELL
         pen.text((MARGIN - 8, top + CELL / 2), name, "black", font, anchor="rm")
-        upright = Image.new("RGB", (MARGIN, 18), "white")
-        ImageDraw.Draw(upright).text((0, 9), name, "black", font, anchor="lm")
-        canvas.paste(
-            upright.rotate(45, expand=True, fillcolor="white").crop((0, 0, 90, 82)),
-            (top + 14, MARGIN - 84),
-        )
+        upright = Image.new("L", (math.ceil(pen.textlength(name, font)), 18))
+        ImageDraw.Draw(upright).text((0, 9), name, 255, font, anchor="lm")
+        upright = upright.rotate(90, expand=True)
+        canvas.paste("black", (top + CELL // 2 - 9, MARGIN - 8 - upright.height), upright)
         total = sum(counts[row])
         for column, count in enumerate(counts[row]):
             left, share = MARGIN + column * CELL, count / total
