@@ -244,8 +244,8 @@ def test_two_processes_at_once(data: Path, server: FileServer) -> None:
     assert second.stderr is not None
     assert "waiting for another process" in second.stderr.readline()
     server.release.set()
-    assert "\tpulled\t" in first.communicate(timeout=30)[0]
-    assert "\tpresent\t" in second.communicate(timeout=30)[0]
+    assert "\tpulled\t" in first.communicate(timeout=120)[0]
+    assert "\tpresent\t" in second.communicate(timeout=120)[0]
     assert (first.returncode, second.returncode) == (0, 0)
     assert [name for name, _ in server.log] == [SMALL_FILE, "imagenet_labels.txt"]
 
