@@ -103,7 +103,7 @@ def test_a_table_has_the_same_labels_and_scores(monkeypatch: pytest.MonkeyPatch)
     assert "tabby" in second
     assert "12.0%" in second
     # the bar of the higher score is longer
-    assert first.count("━") > second.count("━") > 0
+    assert first.count("█") > second.count("█") > 0
 
 
 def test_a_tables_scores_that_are_no_probabilities_are_not_percent() -> None:

@@ -152,7 +152,7 @@ class TableReport:
 
     def result(self, result: ImageResult) -> None:
         """The image's name, then one row a prediction."""
-        from rich.progress_bar import ProgressBar
+        from rich.bar import Bar
         from rich.table import Table
         from rich.text import Text
 
@@ -170,7 +170,8 @@ class TableReport:
             table.add_row(
                 Text(printable(p.label, keep=""), style="bold" if rank == 0 else ""),
                 Text(f"{p.score:.1%}" if 0 <= p.score <= 1 else f"{p.score:.4g}"),
-                ProgressBar(total=1.0, completed=min(max(p.score, 0.0), 1.0), width=BAR_WIDTH),
+                # of block characters, so that it is a bar without colours too
+                Bar(1.0, 0.0, min(max(p.score, 0.0), 1.0), width=BAR_WIDTH, color="green"),
             )
         self._console.print(table)
 

@@ -25,7 +25,7 @@ def table(counts: dict[str, dict[str, object]]) -> str:
             (
                 f"`{name}`",
                 f"{inputs:,}{unit}",
-                f"{entry['seconds'] / 60:.0f}",  # type: ignore[operator]
+                f"{entry['seconds'] / 60:.1f}",  # type: ignore[operator]
                 *(f"{outcomes.get(kind, 0):,}" for kind in ("accepted", "refused")),
                 *map(str, found),
             )
