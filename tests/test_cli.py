@@ -60,7 +60,7 @@ BAD: list[tuple[tuple[str, ...], str, str]] = [
     ),
     (
         (*CLASSIFY, "--timeout", "0"),
-        "Invalid value for '--timeout': 0.0 is not in the range x>0",
+        "Invalid value for '--timeout': 0.0 is not in the range 0<x<=1000000000.0",
         "classify",
     ),
     (("run",), "Missing argument 'WORKER'", "run"),

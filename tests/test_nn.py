@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from core_guests import At, Call, Player, f32s, record, u32s
+from core_guests import At, Call, Player, f32s, program, record, u32s
 from fakes import FakeBackend
 from models_by_hand import colours_ir, identity_ir
 
@@ -874,3 +874,15 @@ def test_without_being_told_so_bytes_are_what_their_dims_say(play: Player) -> No
 def test_old_hosts_layout_leaves_what_is_no_picture_alone(play: Player) -> None:
     played = play(ALL, memory(), models=MODELS, nhwc_input=True)
     assert played.floats(BUFFER, 4) == (1, 2, 3, 4)
+
+
+def test_a_function_that_is_imported_twice_is_defined_once(play: Player) -> None:
+    imports = "".join(
+        f'(import "wasi_ephemeral_nn" "compute" (func ${name} (param i32) (result i32)))'
+        for name in ("first", "second")
+    )
+    twice = program("(drop (call $second (i32.const 1)))", before=imports)
+    run, session = play.run(twice, FakeBackend(), {})
+    assert run.exit_code == 0
+    assert session.failure is not None
+    assert session.failure.message == "compute: 1 is no execution context"

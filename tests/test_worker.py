@@ -362,3 +362,13 @@ def test_a_trap_does_not_spoil_the_next_run(
     linked = Worker(Runtime(Limits()), make_worker(tmp_path, picky)).linked(Grant())
     assert isinstance(refusal(linked.run, session=None, stdin=b"x"), WorkerFailed)
     assert linked.run(session=None, stdin=b"").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "kind", ['(memory (export "_start") 1)', '(table (export "_start") 1 funcref)']
+)
+def test_a_start_that_is_no_function_is_none(
+    tmp_path: Path, make_worker: Callable[..., Path], kind: str
+) -> None:
+    with pytest.raises(BadWorker, match="exports no _start function"):
+        Worker(Runtime(Limits()), make_worker(tmp_path, f"(module {kind})"))

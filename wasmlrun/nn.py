@@ -110,8 +110,11 @@ class CoreBinding:
         legacy = is_legacy(wanted)
         functions = _legacy_functions() if legacy else _functions()
         i32 = ValType.i32()
+        defined: set[tuple[str, str]] = set()
         for module, name, arity in wanted:
-            if (name, arity) in functions:
+            # a module may import a function twice; of two kinds of it one cannot be linked
+            if (name, arity) in functions and (module, name) not in defined:
+                defined.add((module, name))
                 handler = partial(self._call, name, functions[name, arity])
                 linker.define_func(
                     module, name, FuncType([i32] * arity, [i32]), handler, access_caller=True

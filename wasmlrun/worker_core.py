@@ -30,7 +30,8 @@ class CoreProgram:
         self._path = path
         self._module = _compile(runtime, path, code)
         self._imports = list(_imports(self._module))
-        if not any(export.name == "_start" for export in self._module.exports):
+        starts = [e.type for e in self._module.exports if e.name == "_start"]
+        if not any(isinstance(kind, FuncType) for kind in starts):
             raise BadWorker(
                 f"worker {path} exports no _start function",
                 "build it as a WASI command: a program with main, for target wasm32-wasi",
