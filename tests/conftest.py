@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,9 @@ from core_guests import Player
 from fakes import FakeBackend
 from models_by_hand import COLOURS, write_colours
 
+from wasmlrun import supervise
 from wasmlrun.backends.openvino import OpenVINO
+from wasmlrun.stages import Board
 
 ROOT = Path(__file__).parents[1]
 OUTSIDE = dict(os.environ)
@@ -98,14 +101,25 @@ def run_cli(own_home: dict[str, str]) -> Callable[..., Outcome]:
 
 
 @pytest.fixture
-def invoke(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """`invoke("classify", …)`: the same command inside this process, which is much quicker."""
+def invoke(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Outcome]:
+    """`invoke("classify", …)`: the same command inside this process, which is much quicker.
+
+    The work is not forked off: this process has threads of both engines by now, and a child
+    would wait for them for ever. What the supervisor does is tested with `run_cli`.
+    """
+    monkeypatch.setattr(supervise, "supervise", lambda work, on_death, messages: work(Board()))
 
     def run(*args: str | Path) -> Outcome:
         from wasmlrun.cli import invoke as invoke_cli
 
         capfd.readouterr()
-        code = invoke_cli([str(arg) for arg in args])
+        memory = resource.getrlimit(resource.RLIMIT_DATA)
+        try:
+            code = invoke_cli([str(arg) for arg in args])
+        finally:
+            resource.setrlimit(resource.RLIMIT_DATA, memory)
         out, err = capfd.readouterr()
         return Outcome(code, out, err)
 

@@ -64,6 +64,12 @@ def write_raw(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def _write(stream: TextIO, text: str) -> None:
+    """Write all at once: a crash elsewhere in the process leaves no half answer."""
+    stream.write(text)
+    stream.flush()
+
+
 def write_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
     """Named facts: one JSON object, or `NAME<TAB>FACT` lines."""
     if as_json:
@@ -120,7 +126,7 @@ class JsonReport:
         )
 
     def _line(self, entry: Mapping[str, Any]) -> None:
-        print(json.dumps(entry, ensure_ascii=False), file=self._stream, flush=True)
+        _write(self._stream, json.dumps(entry, ensure_ascii=False) + "\n")
 
 
 class PlainReport:
@@ -131,11 +137,12 @@ class PlainReport:
 
     def result(self, result: ImageResult) -> None:
         """The predictions, highest first."""
+        lines = []
         for p in result.predictions:
             index = "" if p.index is None else str(p.index)
             fields = (result.image, p.label, f"{p.score:.4f}", index)
-            print("\t".join(printable(f, keep="") for f in fields), file=self._stream)
-        self._stream.flush()
+            lines.append("\t".join(printable(f, keep="") for f in fields) + "\n")
+        _write(self._stream, "".join(lines))
 
     def failure(self, image: str | None, error: WasmlrunError) -> None:
         """Failures are told on stderr only."""
