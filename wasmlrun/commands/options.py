@@ -207,7 +207,6 @@ def interpreter(worker: Path, messages: Messages, *, install: bool) -> None:
 
     runtime = runtime_for(worker)
     if runtime is not None and not runtime.ready and worker.is_file():
-        from wasmlrun.runtimes.build import prepare
-        from wasmlrun.toolchains.installer import Installer
+        from wasmlrun.runtimes.ready import make_ready
 
-        prepare(runtime, Installer(messages, allowed=True if install else None))
+        make_ready(runtime, messages, install=install)
