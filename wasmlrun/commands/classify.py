@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from wasmlrun.commands.options import (
 )
 
 PATH = click.Path(path_type=Path)
+SWITCH_SECONDS = 0.0002
 
 
 @click.command("classify", context_settings={"help_option_names": ["-h", "--help"]})
@@ -140,6 +142,9 @@ def command(
         return error.exit_code
 
     def work(board: Board) -> int:
+        # the thread that loads the model asks for Python's lock between native calls, while
+        # others import modules: with the usual 5 ms each time it would wait most of its time
+        sys.setswitchinterval(SWITCH_SECONDS)
         from wasmlrun.backends.openvino import OpenVINO
         from wasmlrun.classifier import Options, parallel
         from wasmlrun.classify import classify
