@@ -46,6 +46,17 @@ def snapshot(folder: Path) -> dict[str, object]:
 # --- it is done when: real models ---------------------------------------------------------------
 
 
+def test_an_error_is_told_while_a_model_is_still_being_read(
+    run_cli: CLI, shared_data: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"junk")
+    model = shared_data / "models" / "mobilenet_v2_1.0_224_quant.tflite"
+    outcome = run_cli(["classify", bad, "--model", model, "--no-cache"])
+    assert outcome.code == 3
+    assert outcome.stderr.startswith(f"error: image {bad} is not an image that can be read\nhint: ")
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_cat_is_a_cat_with_every_mobilenet_and_no_other_flag(
     run_cli: CLI, shared_data: Path, model: str

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from wasmlrun.backends import Backend
 from wasmlrun.errors import UsageFault
 
-DEVICES = ("CPU", "GPU", "NPU", "AUTO")
 _TARGETS = {"cpu": "CPU", "gpu": "GPU", "tpu": "NPU", "auto": "AUTO"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TextIO
 
@@ -14,6 +15,13 @@ class Messages:
     def __init__(self, verbosity: int = 0, stream: TextIO | None = None) -> None:
         self.verbosity = verbosity
         self.stream = stream if stream is not None else sys.stderr
+
+    def use_own_descriptor(self) -> None:
+        """Write to a copy of file descriptor 2, which may be muted for native libraries."""
+        if self.stream is sys.stderr:
+            self.stream = open(  # noqa: PTH123, SIM115 - a descriptor, as long as the process
+                os.dup(2), "w", encoding=self.stream.encoding, errors="backslashreplace"
+            )
 
     def error(self, error: WasmlrunError) -> None:
         """`error: …` and `hint: …`; the traceback under -v."""

@@ -53,12 +53,6 @@ class InputSpec:
             return (1, self.height, self.width, self.channels)
         return (1, self.channels, self.height, self.width)
 
-    @property
-    def shorter_side(self) -> int:
-        """The side in pixels that a picture must at least have before it is scaled."""
-        longest = max(self.height, self.width)
-        return round(longest / CROP_FRACTION) if self.resize == "crop" else longest
-
 
 def resolve(wanted: Classify, port: Port | None) -> InputSpec:
     """Combine what the manifest says, what the model has, and the defaults.

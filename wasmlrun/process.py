@@ -32,8 +32,8 @@ def bound_memory(size: int) -> None:
 def native_stderr_muted() -> Iterator[None]:
     """Keep native libraries from writing to file descriptor 2 while the block runs.
 
-    Parsers in them log raw bytes of the file they read. It is held while a model is read and
-    compiled, when nothing else has anything to say.
+    Parsers in them log raw bytes of the file they read. Other threads may have something to say
+    meanwhile: `Messages.use_own_descriptor` keeps that.
     """
     with _muting:
         sys.stderr.flush()

@@ -58,6 +58,7 @@ def supervise(
     """
     board = Board()
     if not hasattr(os, "fork"):
+        messages.use_own_descriptor()
         return _unsupervised(work, board, on_death)
     while True:
         ended = _in_child(work, board, messages)
@@ -156,6 +157,7 @@ class _Signals:
 def _exit_with(work: Callable[[Board], int], board: Board, messages: Messages) -> None:
     """Do the work and end the process, without unloading the engines."""
     code = EXIT_BUG
+    messages.use_own_descriptor()
     try:
         code = work(board)
         sys.stdout.flush()
@@ -164,6 +166,7 @@ def _exit_with(work: Callable[[Board], int], board: Board, messages: Messages) -
     except BaseException as error:  # noqa: BLE001 - told in full; a child never returns
         messages.bug(error)
     finally:
+        messages.stream.flush()
         sys.stderr.flush()
         os._exit(code)
 
