@@ -18,10 +18,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from wasmlrun.errors import EXIT_BROKEN_PIPE, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED
 from wasmlrun.messages import Messages
+from wasmlrun.records import Record
 from wasmlrun.stages import Board, Doing
 
 GRACE = 0.3
@@ -29,8 +29,7 @@ GRACE = 0.3
 _UNKNOWN_DEADLINE = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Death:
+class Death(Record):
     """How a child ended that did not end by itself."""
 
     signal: int
@@ -87,6 +86,8 @@ def _in_child(work: Callable[[Board], int], board: Board, messages: Messages) ->
         finally:
             os.close(alive)
         _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM:
+        asked = asked or signal.SIGTERM  # both were asked to end, and the child heard it first
     if asked is None and not timed_out and os.WIFEXITED(status):
         return os.WEXITSTATUS(status)
     _clean_up_after(child)
@@ -110,10 +111,10 @@ def _wait(
         elif board.deadline:
             patience = max(0.0, board.deadline + GRACE - time.monotonic())
         ready, _, _ = select.select([alive, signals.pipe], [], [], patience)
-        if alive in ready:  # the child's end was closed: it is over
-            return timed_out, asked
         if signals.pipe in ready:
             asked = signals.read() or asked
+        if alive in ready:  # the child's end was closed: it is over
+            return timed_out, asked
         timed_out = (
             asked is None and bool(board.deadline) and (time.monotonic() >= board.deadline + GRACE)
         )
