@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import multiprocessing
 import os
 import stat
@@ -30,7 +29,7 @@ class Kept:
         self.said: list[str] = []
         self.cache = Cache(root, tell=self.said.append)
         self.cache.put("kind", KEY, "a thing", DATA)
-        self.index = root / "kind" / f"{KEY}.json"
+        self.index = root / "kind" / f"{KEY}.entry"
         (self.payload,) = (root / "payloads").iterdir()
 
     def is_refused(self, why: str) -> None:
@@ -88,16 +87,16 @@ def test_an_empty_payload(kept: Kept) -> None:
     "content",
     [
         b"",
-        b"{",
-        b"[]",
-        b'"x"',
-        b"{}",
-        b'{"sha256": 5}',
-        b'{"sha256": "../../../etc/passwd"}',
-        b'{"sha256": "' + b"/" * 64 + b'"}',
-        b'{"sha256": "' + b"A" * 64 + b'"}',
-        b"\xff\xfe",
-        b"[" * 100_000,
+        b"\n",
+        b"what it is",
+        b"0" * 64,  # no second line
+        b"../../../etc/passwd\nwhat",
+        b"/" * 64 + b"\nwhat",
+        b"A" * 64 + b"\nwhat",
+        b"0" * 63 + b"\nwhat",
+        b"0" * 65 + b"\nwhat",
+        b"\xff\xfe\n",
+        b'{"sha256": "' + b"0" * 64 + b'"}\n',
     ],
 )
 def test_a_tampered_index(kept: Kept, content: bytes) -> None:
@@ -146,7 +145,7 @@ def test_a_folder_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "getuid", lambda: user + 1)
     kept.cache.put("kind", OTHER, "another", DATA)
     assert any("belongs to another user" in text for text in kept.said)
-    assert not kept.index.with_name(f"{OTHER}.json").exists()
+    assert not kept.index.with_name(f"{OTHER}.entry").exists()
 
 
 def test_a_link_in_place_of_a_payload(kept: Kept, tmp_path: Path) -> None:
@@ -240,7 +239,7 @@ def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     keys = [key_of(str(n)) for n in range(3)]
     for age, key in enumerate(keys):
         cache.put("kind", key, key, key.encode() * 16)  # 1024 bytes
-        os.utime(tmp_path / "cache" / "kind" / f"{key}.json", (1000 + age, 1000 + age))
+        os.utime(tmp_path / "cache" / "kind" / f"{key}.entry", (1000 + age, 1000 + age))
     assert cache.get("kind", keys[0]) is not None  # used: now the youngest
     cache.put("kind", KEY, "one more", DATA)
     found = {entry.key for entry in cache.entries()}
@@ -327,7 +326,7 @@ def own_cache(tmp_path: Path) -> dict[str, str]:
 
 
 def _workers(own_cache: dict[str, str]) -> list[Path]:
-    return sorted(Path(own_cache["WASMLRUN_CACHE_DIR"]).glob("workers/*.json"))
+    return sorted(Path(own_cache["WASMLRUN_CACHE_DIR"]).glob("workers/*.entry"))
 
 
 def test_tampered_machine_code_is_never_executed(
@@ -343,7 +342,7 @@ def test_tampered_machine_code_is_never_executed(
     assert run_cli(["run", evil], env=own_cache).stdout == "evil"
     (other,) = set(_workers(own_cache)) - {entry}
     payloads = Path(own_cache["WASMLRUN_CACHE_DIR"]) / "payloads"
-    mine, theirs = (payloads / json.loads(p.read_text())["sha256"] for p in (entry, other))
+    mine, theirs = (payloads / p.read_text().splitlines()[0] for p in (entry, other))
     mine.write_bytes(theirs.read_bytes())
 
     outcome = run_cli(["run", good, "-v"], env=own_cache)

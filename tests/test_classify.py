@@ -374,7 +374,7 @@ BAD_IMAGES: dict[str, tuple[bytes | None, str]] = {
     "truncated.png": (encoded(red_left((64, 64)))[:120], "is damaged: "),
     "bomb.png": (
         bomb(20_000, 20_000),
-        "has 400000000 pixels, more than the limit of 100 megapixels",
+        "has 20000 × 20000 pixels, more than the limit of 100 megapixels",
     ),
 }
 

@@ -270,15 +270,17 @@ def test_every_command_has_help_and_every_option_says_what_it_does(
     outcome = invoke(command, "--help")
     assert (outcome.code, outcome.stderr) == (0, "")
     assert outcome.stdout.startswith(f"Usage: wasmlrun {command} ")
-    from importlib import import_module
-
     import click
+
+    from wasmlrun.parser import wasmlrun as group
 
     def commands(found: click.Command) -> list[click.Command]:
         below = found.commands.values() if isinstance(found, click.Group) else ()
         return [found, *(c for group in below for c in commands(group))]
 
-    for each in commands(import_module(f"wasmlrun.commands.{command}").command):
+    found = group.get_command(click.Context(group), command)
+    assert found is not None
+    for each in commands(found):
         assert each.help
         for parameter in each.params:
             if isinstance(parameter, click.Option):

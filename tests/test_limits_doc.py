@@ -13,6 +13,7 @@ import pytest
 from fuzz.targets import all_targets
 
 from wasmlrun.limits import FLAGS, GIB, KIB, MIB, NAMES, Limits
+from wasmlrun.parser import wasmlrun
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
@@ -60,8 +61,8 @@ def test_default_flag_and_key(name: str) -> None:
 
 @pytest.mark.parametrize("command", ["classify", "run"])
 def test_the_commands_have_the_flags(command: str) -> None:
-    found = import_module(f"wasmlrun.commands.{command}").command
-    assert isinstance(found, click.Command)
+    found = wasmlrun.get_command(click.Context(wasmlrun), command)
+    assert found is not None
     options = {option for parameter in found.params for option in parameter.opts}
     assert set(FLAGS.values()) <= options
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 import pytest
 
-from wasmlrun.cli import wasmlrun
 from wasmlrun.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_USAGE, WasmlrunError
+from wasmlrun.parser import wasmlrun
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

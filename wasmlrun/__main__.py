@@ -8,6 +8,9 @@ import sys
 from wasmlrun import usage
 from wasmlrun.errors import EXIT_BROKEN_PIPE, EXIT_OK, EXIT_USAGE
 
+COMPLETION = "_WASMLRUN_COMPLETE"
+"""Set by a shell that completes a command line, and to print the script that teaches it to."""
+
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
@@ -28,6 +31,8 @@ def main() -> None:
 
 def _quick(arguments: list[str]) -> int | None:
     """Answer --help and --version before anything else is imported; None for all the rest."""
+    if COMPLETION in os.environ:  # a shell asks, and only click can answer
+        return None
     if not arguments:
         sys.stderr.write(usage.text() + "\n")
         return EXIT_USAGE

@@ -1,10 +1,10 @@
 """The persistent cache: work that need not be done twice, content-addressed and self-checking.
 
-An entry is two files. `KIND/KEY.json` names the payload by its sha256, and
-`payloads/SHA256` is the payload. Both are written under another name and renamed, so that any
-number of processes may read and write at once and nobody sees a half. A payload whose bytes do
-not have the digest in its name, or that belongs to another user, is never used: the entry is
-dropped and made again.
+An entry is two files. `KIND/KEY.entry` names the payload by its sha256 and says in words what
+it was made from, and `payloads/SHA256` is the payload. Both are written under another name and
+renamed, so that any number of processes may read and write at once and nobody sees a half. A
+payload whose bytes do not have the digest in its name, or that belongs to another user, is never
+used: the entry is dropped and made again.
 
 Nothing in here raises: a cache that cannot be used is told under -v, and the run goes on.
 """
@@ -12,32 +12,31 @@ Nothing in here raises: a cache that cannot be used is told under -v, and the ru
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from wasmlrun.records import Record
 
 DEFAULT_BOUND = 2 << 30
 _PAYLOADS = "payloads"
 _STALE_SECONDS = 3600
+_INDEX = ".entry"
 # what an index that somebody damaged raises when it is read
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError)
+_UNREADABLE = (OSError, ValueError)
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(Record):
     """A payload whose digest was just checked: its bytes, and the file they are in."""
 
     path: Path
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Record):
     """One entry, for `wasmlrun cache ls`."""
 
     kind: str
@@ -85,7 +84,7 @@ class Cache:
         """A payload; None when there is none to be trusted."""
         if self.root is None:
             return None
-        index = self.root / kind / f"{key}.json"
+        index = self.root / kind / f"{key}{_INDEX}"
         try:
             _check_private(self.root)
         except FileNotFoundError:
@@ -94,8 +93,8 @@ class Cache:
             self._tell(f"cache: not used: {e.strerror or e}")
             return None
         try:
-            digest = json.loads(_read_own(index))["sha256"]
-            payload = self.root / _PAYLOADS / _hexadecimal(digest)
+            digest, _ = _parsed(_read_own(index))
+            payload = self.root / _PAYLOADS / digest
             data = _read_own(payload)
             if hashlib.sha256(data).hexdigest() != digest:
                 raise ValueError("its bytes have changed")
@@ -120,19 +119,19 @@ class Cache:
         """Forget an entry; its payload goes with the next prune."""
         if self.root is not None:
             with suppress(OSError):
-                (self.root / kind / f"{key}.json").unlink()
+                (self.root / kind / f"{key}{_INDEX}").unlink()
 
     def entries(self) -> list[Entry]:
         """Every entry, least recently used first."""
         if self.root is None:
             return []
         found = []
-        for index in self.root.glob("*/*.json"):
+        for index in self.root.glob(f"*/*{_INDEX}"):
             with suppress(*_UNREADABLE):
-                about = json.loads(index.read_bytes())
-                size = (self.root / _PAYLOADS / _hexadecimal(about["sha256"])).stat().st_size
+                digest, what = _parsed(index.read_bytes())
+                size = (self.root / _PAYLOADS / digest).stat().st_size
                 used = index.stat().st_mtime
-                found.append(Entry(index.parent.name, index.stem, str(about["what"]), size, used))
+                found.append(Entry(index.parent.name, index.stem, what, size, used))
         return sorted(found, key=lambda entry: entry.used)
 
     def size(self) -> int:
@@ -180,7 +179,7 @@ class Cache:
         temporary: Path | None = None
         try:
             folder = _private_folder(self.root, self.root / _PAYLOADS)
-            index = _private_folder(self.root, self.root / kind) / f"{key}.json"
+            index = _private_folder(self.root, self.root / kind) / f"{key}{_INDEX}"
             temporary = _temporary(folder)
             write(temporary)
             data = temporary.read_bytes()
@@ -191,7 +190,7 @@ class Cache:
             temporary.chmod(0o600)
             temporary.replace(folder / digest)
             temporary = _temporary(index.parent)
-            temporary.write_text(json.dumps({"sha256": digest, "what": what}))
+            temporary.write_text(f"{digest}\n{what}\n", encoding="utf-8")
             temporary.replace(index)
         except OSError as e:
             self._tell(f"cache: cannot keep {what}: {e.strerror or e}")
@@ -215,9 +214,9 @@ class Cache:
         """Remove payloads that no entry names, and temporary files that nobody finished."""
         assert self.root is not None
         named = set()
-        for index in self.root.glob("*/*.json"):
+        for index in self.root.glob(f"*/*{_INDEX}"):
             with suppress(*_UNREADABLE):
-                named.add(json.loads(index.read_bytes())["sha256"])
+                named.add(_parsed(index.read_bytes())[0])
         now = time.time()
         for path, _ in self._payloads():
             with suppress(OSError):
@@ -273,7 +272,9 @@ def _temporary(folder: Path) -> Path:
     return path
 
 
-def _hexadecimal(digest: object) -> str:
-    if not isinstance(digest, str) or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-        raise ValueError("its digest is malformed")
-    return digest
+def _parsed(index: bytes) -> tuple[str, str]:
+    """The payload's digest and what it was made from. Raises ValueError."""
+    digest, newline, what = index.decode().partition("\n")
+    if not newline or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise ValueError("its index is malformed")
+    return digest, what.rstrip("\n")

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wasmlrun.errors import BadModel, WasmlrunError
@@ -21,10 +20,11 @@ from wasmlrun.labels import Prediction
 from wasmlrun.limits import MAX_PIXELS, exceeded
 from wasmlrun.messages import Messages
 from wasmlrun.plan import Plan
+from wasmlrun.records import Record
 from wasmlrun.report import ImageResult
 from wasmlrun.spans import span
 from wasmlrun.stages import Board, Stage
-from wasmlrun.tasks import Task
+from wasmlrun.tasks import Task, parallel
 
 if TYPE_CHECKING:
     from wasmlrun.backends import Backend, Graph, Port
@@ -35,13 +35,11 @@ if TYPE_CHECKING:
     from wasmlrun.trace import Trace
     from wasmlrun.worker import LinkedWorker, Runtime, Worker
 
-MAX_PARALLEL = 8
 STARTED = "WASMLRUN_STARTED_NS"
 """Set by `wasmlrun bench`: the monotonic clock when it started this process."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Record):
     """What the command line says beyond the plan."""
 
     top: int = 5
@@ -94,7 +92,7 @@ class Classifier:
         Several images go through in parallel, a bounded number of them at once; each in an
         instance of its own.
         """
-        threads = parallel(len(names), self._board)
+        threads = parallel(len(names), careful=self._board.careful)
         if threads <= 1:
             for name in names:
                 yield name, self._outcome(name)
@@ -328,15 +326,6 @@ def _since_process_start() -> float | None:
     """Milliseconds since whoever started this process did so, if it says when."""
     started = os.environ.get(STARTED)
     return (time.monotonic_ns() - int(started)) / 1e6 if started else None
-
-
-def parallel(images: int, board: Board) -> int:
-    """How many of so many images are worked on at the same time."""
-    if board.careful:
-        return 1
-    affinity = getattr(os, "sched_getaffinity", None)
-    processors = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    return max(1, min(images, processors, MAX_PARALLEL))
 
 
 @contextmanager

@@ -49,14 +49,12 @@ def classify(
     board.deadline = board.deadline or time.monotonic() + plan.limits.timeout
     bound_memory(plan.limits.process_memory)
     classifier = Classifier(plan, options, backend, cache, board, messages, trace)
-    try:
-        for name, outcome in classifier.outcomes(names[board.done :]):
-            code = _report(name, outcome, report, messages)
-            board.report(board.done + 1, _combined(board.code, code))
-            if isinstance(outcome, LimitExceeded) and outcome.limit == "timeout":
-                break  # the clock is for the whole command: nothing can follow
-    finally:
-        classifier.close()
+    for name, outcome in classifier.outcomes(names[board.done :]):
+        code = _report(name, outcome, report, messages)
+        board.report(board.done + 1, _combined(board.code, code))
+        if isinstance(outcome, LimitExceeded) and outcome.limit == "timeout":
+            break  # the clock is for the whole command: nothing can follow
+    # nothing is freed: the process ends now, and freeing a model takes as long as an inference
     return board.code
 
 

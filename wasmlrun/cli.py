@@ -6,10 +6,9 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-import click
-
-from wasmlrun import usage
+from wasmlrun.commandline import Command, read
 from wasmlrun.errors import (
     EXIT_BROKEN_PIPE,
     EXIT_BUG,
@@ -21,60 +20,22 @@ from wasmlrun.errors import (
 from wasmlrun.messages import Messages
 from wasmlrun.usage import COMMANDS
 
+if TYPE_CHECKING:
+    import click
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called, not to list them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of `COMMANDS`."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's module."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = import_module(f"wasmlrun.commands.{cmd_name}").command
-        assert isinstance(command, click.Command)
-        return command
-
-    def get_help(self, ctx: click.Context) -> str:
-        """The same text as the entry point shows without click."""
-        return usage.text()
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """With the nearest known command when there is none of this name."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as e:
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], COMMANDS, 1) if args else []
-            if near:
-                raise click.UsageError(f"{e.message} Did you mean {near[0]!r}?", ctx) from e
-            raise
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": list(usage.HELP)})
-@click.version_option(usage.version(), "--version", message="%(version)s")
-def wasmlrun() -> None:
-    """Run machine-learning workers in WebAssembly, sandboxed."""
+DESCRIBED = ("classify", "run")
+"""Commands that can be called without click."""
 
 
 def invoke(arguments: Sequence[str]) -> int:
     """Run one command line in this process and return its exit code."""
     messages = Messages(1 if any(a in ("-v", "-vv", "--verbose") for a in arguments) else 0)
     try:
-        result = wasmlrun.main(list(arguments), "wasmlrun", standalone_mode=False)
-        return result if isinstance(result, int) else EXIT_OK
-    except click.exceptions.Exit as e:
-        return e.exit_code
-    except click.ClickException as e:
-        return _refuse(_as_fault(e, arguments), arguments, messages)
+        code = _quickly(arguments)
+        return _by_click(arguments, messages) if code is None else code
     except WasmlrunError as e:  # one that a command did not report itself
         return _refuse(e, arguments, messages)
-    except (KeyboardInterrupt, click.Abort):
+    except KeyboardInterrupt:
         messages.info("interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -84,6 +45,32 @@ def invoke(arguments: Sequence[str]) -> int:
     except Exception as e:  # noqa: BLE001 - told as what it is, with the traceback under -v
         messages.bug(e)
         return EXIT_BUG
+
+
+def _quickly(arguments: Sequence[str]) -> int | None:
+    """Run a command line that needs no click; None for any other."""
+    if not arguments or arguments[0] not in DESCRIBED:
+        return None
+    command = import_module(f"wasmlrun.commands.{arguments[0]}").command
+    assert isinstance(command, Command)
+    values = read(command, arguments[1:])
+    return None if values is None else command.run(**values)
+
+
+def _by_click(arguments: Sequence[str], messages: Messages) -> int:
+    import click
+
+    from wasmlrun.parser import wasmlrun
+
+    try:
+        result = wasmlrun.main(list(arguments), "wasmlrun", standalone_mode=False)
+        return result if isinstance(result, int) else EXIT_OK
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    except click.ClickException as e:
+        return _refuse(_as_fault(e, arguments), arguments, messages)
+    except click.Abort:
+        raise KeyboardInterrupt from None
 
 
 def _command_of(arguments: Sequence[str]) -> str:

@@ -250,7 +250,7 @@ def attempt(
     environ: Mapping[str, str] | None = None,
 ) -> Tried:
     """Try one way out."""
-    from dataclasses import replace
+    from wasmlrun.records import replace
 
     try:
         code = run(escape, folder, mounts, replace(limits, timeout=escape.timeout), environ or {})

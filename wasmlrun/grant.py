@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wasmlrun.errors import BadWorker, UsageFault
 from wasmlrun.manifest import Manifest, Mount
+from wasmlrun.records import NOTHING, Record, replace
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Record):
     """Folders, environment and WASI-NN of a guest."""
 
     mounts: tuple[Mount, ...] = ()
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = NOTHING
     nn: bool = False
     nhwc_input: bool = False
     allowed_models: tuple[str, ...] | None = None

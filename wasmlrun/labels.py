@@ -8,17 +8,16 @@ import re
 import struct
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from wasmlrun.errors import BadLabels, BadModel
+from wasmlrun.records import Record
 from wasmlrun.tensor import DType, Tensor, describe
 
 MAX_LABEL_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(Record):
     """One class of the answer. `index` is None when the worker gave only a label."""
 
     index: int | None

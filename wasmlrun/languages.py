@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from wasmlrun import bundled
+from wasmlrun.records import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Language:
+class Language(Record):
     """One language."""
 
     name: str

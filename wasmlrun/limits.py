@@ -6,10 +6,10 @@ A limit is set by its flag, else by `[limits]` in the manifest, else it is the d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from wasmlrun.errors import LimitExceeded
+from wasmlrun.records import Record, defaults, replace
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 MOST = 1 << 53
@@ -19,8 +19,7 @@ MAX_PIXELS = 100_000_000
 """Pixels of an image that is still decoded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Record):
     """Limits of one command's guests; None is "as much as it likes"."""
 
     timeout: float = 60.0
@@ -60,7 +59,7 @@ FLAGS = {
     "process_memory": "--max-process-memory",
     "output": "--max-output",
 }
-NAMES = tuple(field.name for field in fields(Limits))
+NAMES = tuple(defaults(Limits))
 
 
 def with_limits(limits: Limits, chosen: Mapping[str, Any]) -> Limits:

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +18,7 @@ from wasmlrun.errors import BadManifest
 from wasmlrun.limits import MOST, MOST_SECONDS
 from wasmlrun.limits import NAMES as LIMITS
 from wasmlrun.paths import exists, is_dir
+from wasmlrun.records import NOTHING, Record, defaults
 
 BACKENDS: Final = ("openvino",)
 PROTOCOLS: Final = ("tensor", "wws")
@@ -32,8 +31,7 @@ NN_KEYS: Final = ("allowed_backends", "preload_models", "input_layout", "allowed
 SCORES: Final = ("auto", "probabilities", "logits")
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Record):
     """A host folder and the path the guest sees it under."""
 
     host: Path
@@ -41,8 +39,7 @@ class Mount:
     writable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Preload:
+class Preload(Record):
     """A model folder that the guest may load by the folder's name."""
 
     backend: str
@@ -54,8 +51,7 @@ class Preload:
         return self.folder.name
 
 
-@dataclass(frozen=True, slots=True)
-class NnGrant:
+class NnGrant(Record):
     """`[features.wasi_nn]`: whether and how the guest may use WASI-NN."""
 
     allowed_backends: tuple[str, ...] = ()
@@ -70,8 +66,7 @@ class NnGrant:
         return bool(self.allowed_backends or self.preload_models)
 
 
-@dataclass(frozen=True, slots=True)
-class Classify:
+class Classify(Record):
     """`[classify]`: how an image becomes this worker's input and scores become labels.
 
     None is "not said": worked out from the model, or a documented default.
@@ -96,18 +91,17 @@ class Classify:
     """Added to a score's index to find its label's line, counted from 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Record):
     """A manifest as read; paths are absolute."""
 
     path: Path
     name: str
     version: str
-    vars: Mapping[str, str] = field(default_factory=dict)
+    vars: Mapping[str, str] = NOTHING
     nn: NnGrant = NnGrant()
     folders: tuple[Mount, ...] = ()
     classify: Classify | None = None
-    limits: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, Any] = NOTHING
     """What `[limits]` says, by the names of `wasmlrun.limits.Limits`."""
     ignored: tuple[str, ...] = ()
     """Tables that are accepted and mean nothing here."""
@@ -124,6 +118,8 @@ def read_manifest(
     Raises:
         BadManifest: with the file, the key and the remedy.
     """
+    import tomllib  # only here: a model without a manifest is classified without it
+
     try:
         data = tomllib.loads(path.read_bytes().decode())
     except FileNotFoundError:
@@ -301,7 +297,7 @@ class _Reader:
         if "classify" not in data:
             return None
         table = self._table(data, "classify")
-        names = tuple(Classify.__dataclass_fields__)
+        names = tuple(defaults(Classify))
         self._known(table, "classify.", names)
         chosen: dict[str, Any] = {}
         for key, values in (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 
 from wasmlrun.errors import BadModel
 from wasmlrun.paths import is_dir, is_file
+from wasmlrun.records import Record
 
 
 class Encoding(Enum):
@@ -47,8 +47,7 @@ _SUFFIXES = {
 SUFFIXES = tuple(_SUFFIXES)
 
 
-@dataclass(frozen=True)
-class ModelSource:
+class ModelSource(Record):
     """A model's parts: the bytes of each file in the order that WASI-NN's builders have.
 
     OpenVINO IR has two parts, XML and weights; every other encoding has one. Models are

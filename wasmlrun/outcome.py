@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from wasmlrun.errors import BadModel, WorkerFailed
+from wasmlrun.records import Record
 from wasmlrun.session import NnError
 from wasmlrun.tensor import Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class GuestRun:
+class GuestRun(Record):
     """What an instance did."""
 
     stdout: bytes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -17,6 +17,7 @@ from wasmlrun.manifest import Classify, read_manifest
 from wasmlrun.messages import printable
 from wasmlrun.modelfile import SUFFIXES, Encoding, read_model, recognise
 from wasmlrun.paths import is_dir, is_file
+from wasmlrun.records import defaults
 
 _SUFFIX = {
     Encoding.OPENVINO: ".xml",
@@ -127,11 +128,11 @@ def _suffix_for(path: Path) -> str:
 
 def _keys(settings: Classify) -> dict[str, Any]:
     """What a manifest says under `[classify]`, but for the files."""
-    said = {key.name: (getattr(settings, key.name), key.default) for key in fields(Classify)}
+    said = {name: (getattr(settings, name), least) for name, least in defaults(Classify).items()}
     return {
         name: list(value) if isinstance(value, tuple) else value
-        for name, (value, default) in said.items()
-        if value != default and name not in ("labels", "model")
+        for name, (value, least) in said.items()
+        if value != least and name not in ("labels", "model")
     }
 
 

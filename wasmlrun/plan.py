@@ -6,7 +6,6 @@ Everything that can be wrong with files and options is found here, before anythi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,10 +19,10 @@ from wasmlrun.manifest import Classify, Manifest, Mount, read_manifest
 from wasmlrun.modelfile import ModelSource, read_model
 from wasmlrun.mounts import parse_mounts
 from wasmlrun.paths import exists, is_dir, is_file
+from wasmlrun.records import NOTHING, Record, replace
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(Record):
     """The command line of `classify` as far as it decides what runs."""
 
     worker: str | None = None
@@ -34,12 +33,11 @@ class Wishes:
     input_layout: str | None = None
     arguments: Sequence[str] = ()
     allow_outside: bool = False
-    limits: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, Any] = NOTHING
     dirs: Sequence[str] = ()
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Record):
     """What will run. Immutable; the same for every image of the command."""
 
     worker: Path
@@ -50,11 +48,11 @@ class Plan:
     """What the guest is told: a name to load by, or the path in a mounted folder."""
     source: ModelSource | None
     """The model as far as the host knows it."""
-    models: Mapping[str, ModelSource] = field(default_factory=dict)
+    models: Mapping[str, ModelSource] = NOTHING
     """Models that the guest may load by name."""
     ignored: Sequence[str] = ()
     arguments: Sequence[str] = ()
-    limits: Limits = field(default_factory=Limits)
+    limits: Limits = Limits()
     shown_worker: str = ""
     shown_model: str | None = None
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from wasmlrun.errors import BadModel
 from wasmlrun.manifest import Classify
+from wasmlrun.records import Record
 from wasmlrun.tensor import DType, Tensor, describe
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ TENSORFLOW_NORM = ((127.5,), (127.5,))
 IMAGENET_NORM = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 
 
-@dataclass(frozen=True, slots=True)
-class InputSpec:
+class InputSpec(Record):
     """Everything that turns pixels into the tensor; `[classify]` and the model decide it."""
 
     height: int

@@ -5,22 +5,20 @@ Nothing else in the program writes answers to stdout.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
 from wasmlrun.errors import WasmlrunError
 from wasmlrun.labels import Prediction
 from wasmlrun.messages import printable
+from wasmlrun.records import Record
 
 SCHEMA = 1
 BAR_WIDTH = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(Record):
     """What `--expect` and `--min-score` wanted and whether it came."""
 
     labels: str
@@ -28,8 +26,7 @@ class Expectation:
     met: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ImageResult:
+class ImageResult(Record):
     """The answer for one image."""
 
     image: str
@@ -70,10 +67,16 @@ def _write(stream: TextIO, text: str) -> None:
     stream.flush()
 
 
+def _json(entry: Mapping[str, Any]) -> str:
+    import json  # only here: lines and tables need none
+
+    return json.dumps(entry, ensure_ascii=False)
+
+
 def write_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
     """Named facts: one JSON object, or `NAME<TAB>FACT` lines."""
     if as_json:
-        print(json.dumps({"schema": SCHEMA, **facts}, ensure_ascii=False), flush=True)
+        print(_json({"schema": SCHEMA, **facts}), flush=True)
         return
     for name, fact in facts.items():
         print(f"{name}\t{printable(str(fact), keep='')}", flush=True)
@@ -83,7 +86,7 @@ def write_rows(rows: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     """Rows: one JSON object a line, or their fields with tabs between."""
     for row in rows:
         if as_json:
-            print(json.dumps({"schema": SCHEMA, **row}, ensure_ascii=False))
+            print(_json({"schema": SCHEMA, **row}))
         else:
             print("\t".join(printable(str(field), keep="") for field in row.values()))
     sys.stdout.flush()
@@ -126,7 +129,7 @@ class JsonReport:
         )
 
     def _line(self, entry: Mapping[str, Any]) -> None:
-        _write(self._stream, json.dumps(entry, ensure_ascii=False) + "\n")
+        _write(self._stream, _json(entry) + "\n")
 
 
 class PlainReport:

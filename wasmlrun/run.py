@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from wasmlrun.mounts import parse_mounts
 from wasmlrun.outcome import GuestRun, explain
 from wasmlrun.process import bound_memory
 from wasmlrun.protocols import wws
+from wasmlrun.records import replace
 from wasmlrun.session import GraphPool, Session
 from wasmlrun.spans import span
 from wasmlrun.stages import Board, Stage

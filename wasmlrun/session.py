@@ -12,7 +12,6 @@ import time
 from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Protocol
 
@@ -109,14 +108,14 @@ class GraphPool:
             self._graphs.clear()
 
 
-@dataclass
 class _OpenContext:
-    context: Context
-    graph: Graph
-    numbered: bool
-    given: dict[int, int] = field(default_factory=dict)
-    """Bytes of each input that was given, by its number."""
-    computed: bool = False
+    def __init__(self, context: Context, graph: Graph, *, numbered: bool) -> None:
+        self.context = context
+        self.graph = graph
+        self.numbered = numbered
+        self.given: dict[int, int] = {}
+        """Bytes of each input that was given, by its number."""
+        self.computed = False
 
 
 class Session:
@@ -197,7 +196,7 @@ class Session:
         except EngineError as e:
             raise self._failed("init_execution_context", e) from e
         handle = self._new_handle()
-        self._contexts[handle] = _OpenContext(context, loaded, graph in self._numbered)
+        self._contexts[handle] = _OpenContext(context, loaded, numbered=graph in self._numbered)
         return handle
 
     def set_input(self, context: int, index: int | str, tensor: Tensor) -> None:

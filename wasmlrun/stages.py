@@ -11,8 +11,9 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import IntEnum
+
+from wasmlrun.records import Record
 
 
 class Stage(IntEnum):
@@ -26,8 +27,7 @@ class Stage(IntEnum):
     GUEST = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Doing:
+class Doing(Record):
     """One stage that had begun and not ended."""
 
     stage: Stage

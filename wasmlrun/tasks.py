@@ -1,16 +1,28 @@
-"""A function's result from a thread of its own.
+"""Work side by side: a function's result from a thread of its own, and how many at a time.
 
-`concurrent.futures` does this too; importing it (it brings `logging`) takes a tenth of a warm
-run. It is used where there are many images.
+`concurrent.futures` has such threads too; importing it (it brings `logging`) takes a tenth of a
+warm run. It is used where there are many images.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+MAX_PARALLEL = 8
+
+
+def parallel(count: int, *, careful: bool) -> int:
+    """How many of so many are worked on at the same time; carefully, one."""
+    if careful:
+        return 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    processors = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return max(1, min(count, processors, MAX_PARALLEL))
 
 
 class Task(Generic[T]):

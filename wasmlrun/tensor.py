@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+from wasmlrun.records import Record
 
 
 class DType(Enum):
@@ -40,8 +41,7 @@ _SIZES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(Record):
     """`data` holds exactly `product(shape) × dtype.size` bytes, little-endian, row-major."""
 
     shape: tuple[int, ...]

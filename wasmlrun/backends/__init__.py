@@ -8,10 +8,10 @@ calls them (`wasmlrun.session`) sees this Protocol, never an engine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from wasmlrun.modelfile import ModelSource
+from wasmlrun.records import Record
 from wasmlrun.tensor import DType, Tensor
 
 
@@ -23,8 +23,7 @@ class OutOfMemoryError(EngineError):
     """The engine wanted more memory than the process may have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Port:
+class Port(Record):
     """One input or output of a graph. In `shape`, -1 is a size that is free."""
 
     name: str

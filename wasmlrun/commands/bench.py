@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from wasmlrun.commands.options import limit_options, verbosity_options
+from wasmlrun.commands.options import LIMITS
+from wasmlrun.parser import verbosity_options, with_options
 
 PATH = click.Path(path_type=Path)
 
@@ -28,7 +29,7 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--save", type=PATH, metavar="FILE.png", help="Draw the stages as stacked bars.")
-@limit_options
+@with_options(*LIMITS)
 @verbosity_options
 def command(
     image: str,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wasmlrun.commands.options import verbosity_options
+from wasmlrun.parser import verbosity_options
 
 if TYPE_CHECKING:
     from wasmlrun.build import Built

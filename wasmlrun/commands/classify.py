@@ -6,90 +6,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import click
-
-from wasmlrun.commands.options import (
-    cache_options,
-    device_options,
-    limit_options,
-    trace_options,
-    verbosity_options,
+from wasmlrun.commandline import (
+    VERBOSITY,
+    Argument,
+    Choice,
+    Command,
+    File,
+    Flag,
+    Number,
+    Option,
+    Whole,
 )
+from wasmlrun.commands.options import CACHE, DEVICE, LIMITS, TRACE
 
-PATH = click.Path(path_type=Path)
 SWITCH_SECONDS = 0.0002
 
 
-@click.command("classify", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@click.option(
-    "--worker",
-    metavar="FILE|NAME",
-    help="WebAssembly worker; its manifest is the .toml beside it. Default: the bundled worker.",
-)
-@click.option("--manifest", type=PATH, metavar="FILE", help="Manifest to use instead.")
-@click.option(
-    "--model",
-    metavar="FILE|NAME",
-    help="ONNX, TFLite, OpenVINO IR or frozen TensorFlow model; needs no manifest.",
-)
-@click.option("--labels", type=PATH, metavar="FILE", help="Label file, one label a line.")
-@click.option(
-    "-k",
-    "--top",
-    type=click.IntRange(1),
-    default=5,
-    metavar="N",
-    show_default=True,
-    help="How many predictions to print.",
-)
-@click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an image.")
-@click.option(
-    "--expect",
-    metavar="LABEL",
-    help="Exit 1 unless the first prediction is LABEL (a comma-separated list of synonyms).",
-)
-@click.option(
-    "--min-score", type=float, metavar="X", help="Exit 1 unless the first score is at least X."
-)
-@click.option(
-    "--dir", "dirs", multiple=True, metavar="HOST:GUEST[:rw]", help="Mount a folder; repeatable."
-)
-@click.option(
-    "--writable",
-    multiple=True,
-    metavar="GUEST_PATH",
-    help="Let the worker write to a mounted folder.",
-)
-@click.option(
-    "--arg",
-    "arguments",
-    multiple=True,
-    metavar="ARG",
-    help="Argument for the worker's own command line; repeatable.",
-)
-@click.option(
-    "--input-layout",
-    type=click.Choice(["nhwc", "nchw"]),
-    help="nhwc: the worker's bytes are H×W×C although its dims say N,C,H,W.",
-)
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Refuse larger images. Default: 100 megapixels.",
-)
-@click.option(
-    "--install",
-    is_flag=True,
-    help="For a worker that is a script: prepare its interpreter if need be.",
-)
-@device_options
-@limit_options
-@cache_options
-@trace_options
-@verbosity_options
-def command(
+def classify_images(
     images: tuple[str, ...],
     worker: str | None,
     manifest: Path | None,
@@ -146,7 +79,13 @@ def command(
         # others import modules: with the usual 5 ms each time it would wait most of its time
         sys.setswitchinterval(SWITCH_SECONDS)
         from wasmlrun.backends.openvino import OpenVINO
-        from wasmlrun.classifier import Options, parallel
+        from wasmlrun.tasks import Task, parallel
+
+        cache = cache_from(rest["no_cache"], messages.detail)
+        backend = OpenVINO(rest["precision"], cache, parallel(len(images), careful=board.careful))
+        if not board.careful:
+            Task(backend.prepare)
+        from wasmlrun.classifier import Options
         from wasmlrun.classify import classify
         from wasmlrun.imagefile import STDIN, missing
         from wasmlrun.paths import exists
@@ -178,8 +117,6 @@ def command(
                 strict_device=rest["strict_device"],
                 max_pixels=max_pixels or MAX_PIXELS,
             )
-            cache = cache_from(rest["no_cache"], messages.detail)
-            backend = OpenVINO(rest["precision"], cache, parallel(len(images), board))
             return classify(
                 images, plan, options, backend, cache, board, report, messages, recorder
             )
@@ -204,3 +141,94 @@ def command(
     if recorder is not None and code == EXIT_INTERRUPTED:
         recorder.instant("interrupted")
     return code
+
+
+command = Command(
+    "classify",
+    classify_images,
+    (
+        Argument("images", "IMAGE...", many=True),
+        Option(
+            ("--worker",),
+            "worker",
+            "WebAssembly worker; its manifest is the .toml beside it. Default: the bundled worker.",
+            metavar="FILE|NAME",
+        ),
+        Option(("--manifest",), "manifest", "Manifest to use instead.", File(), "FILE"),
+        Option(
+            ("--model",),
+            "model",
+            "ONNX, TFLite, OpenVINO IR or frozen TensorFlow model; needs no manifest.",
+            metavar="FILE|NAME",
+        ),
+        Option(("--labels",), "labels", "Label file, one label a line.", File(), "FILE"),
+        Option(
+            ("-k", "--top"),
+            "top",
+            "How many predictions to print.",
+            Whole(1),
+            "N",
+            default=5,
+            show_default=True,
+        ),
+        Option(("--json",), "as_json", "JSON Lines, one object an image.", Flag()),
+        Option(
+            ("--expect",),
+            "expect",
+            "Exit 1 unless the first prediction is LABEL (a comma-separated list of synonyms).",
+            metavar="LABEL",
+        ),
+        Option(
+            ("--min-score",),
+            "min_score",
+            "Exit 1 unless the first score is at least X.",
+            Number(),
+            "X",
+        ),
+        Option(
+            ("--dir",),
+            "dirs",
+            "Mount a folder; repeatable.",
+            metavar="HOST:GUEST[:rw]",
+            multiple=True,
+        ),
+        Option(
+            ("--writable",),
+            "writable",
+            "Let the worker write to a mounted folder.",
+            metavar="GUEST_PATH",
+            multiple=True,
+        ),
+        Option(
+            ("--arg",),
+            "arguments",
+            "Argument for the worker's own command line; repeatable.",
+            metavar="ARG",
+            multiple=True,
+        ),
+        Option(
+            ("--input-layout",),
+            "input_layout",
+            "nhwc: the worker's bytes are H×W×C although its dims say N,C,H,W.",
+            Choice(("nhwc", "nchw")),
+        ),
+        Option(
+            ("--max-pixels",),
+            "max_pixels",
+            "Refuse larger images. Default: 100 megapixels.",
+            Whole(1),
+            "N",
+        ),
+        Option(
+            ("--install",),
+            "install",
+            "For a worker that is a script: prepare its interpreter if need be.",
+            Flag(),
+        ),
+        *DEVICE,
+        *LIMITS,
+        CACHE,
+        TRACE,
+        *VERBOSITY,
+    ),
+)

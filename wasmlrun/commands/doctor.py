@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wasmlrun.commands.options import verbosity_options
+from wasmlrun.parser import verbosity_options
 
 TIMEOUT = 120.0
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.options import verbosity_options
+from wasmlrun.parser import verbosity_options
 
 
 @click.command("inspect", context_settings={"help_option_names": ["-h", "--help"]})

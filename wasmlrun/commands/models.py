@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wasmlrun.commands.options import verbosity_options
 from wasmlrun.errors import EXIT_OK, WasmlrunError
 from wasmlrun.messages import Messages
+from wasmlrun.parser import verbosity_options
 
 if TYPE_CHECKING:
     from wasmlrun.download import Transfer

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.options import verbosity_options
 from wasmlrun.languages import LANGUAGES
+from wasmlrun.parser import verbosity_options
 
 
 @click.command("new", context_settings={"help_option_names": ["-h", "--help"]})

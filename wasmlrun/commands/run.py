@@ -5,56 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import click
-
-from wasmlrun.commands.options import (
-    cache_options,
-    device_options,
-    limit_options,
-    trace_options,
-    verbosity_options,
-)
-
-PATH = click.Path(path_type=Path)
+from wasmlrun.commandline import VERBOSITY, Argument, Choice, Command, File, Flag, Option
+from wasmlrun.commands.options import CACHE, DEVICE, LIMITS, TRACE
 
 
-@click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("worker")
-@click.argument("arguments", nargs=-1, metavar="[-- ARGS...]")
-@click.option("--manifest", type=PATH, metavar="FILE", help="Manifest to use.")
-@click.option(
-    "--dir", "dirs", multiple=True, metavar="HOST:GUEST[:rw]", help="Mount a folder; repeatable."
-)
-@click.option(
-    "--env", "variables", multiple=True, metavar="NAME=VALUE", help="Set a variable; repeatable."
-)
-@click.option(
-    "--model",
-    "models",
-    multiple=True,
-    metavar="[NAME=]FILE",
-    help="A model the program may load by name; repeatable.",
-)
-@click.option("--no-nn", is_flag=True, help="Provide no WASI-NN.")
-@click.option("--writable", multiple=True, metavar="GUEST_PATH", help="Make a mount writable.")
-@click.option(
-    "--input-layout",
-    type=click.Choice(["nhwc", "nchw"]),
-    help="nhwc: tensors' bytes are H×W×C although their dims say N,C,H,W.",
-)
-@click.option(
-    "--request",
-    nargs=2,
-    metavar="METHOD PATH",
-    help="Send a Wasm Workers Server request and print the response's body.",
-)
-@click.option("--body", metavar="FILE", help="Body of the request; - is standard input.")
-@device_options
-@limit_options
-@cache_options
-@trace_options
-@verbosity_options
-def command(
+def run_worker(
     worker: str,
     arguments: tuple[str, ...],
     manifest: Path | None,
@@ -87,8 +42,6 @@ def command(
     recorder = trace_from(trace, messages)
 
     def work(board: Board) -> int:
-        from dataclasses import replace
-
         from wasmlrun.backends.openvino import OpenVINO
         from wasmlrun.devices import DeviceChoice
         from wasmlrun.limits import Limits, with_limits
@@ -101,6 +54,7 @@ def command(
             preloaded,
         )
         from wasmlrun.protocols import wws
+        from wasmlrun.records import replace
         from wasmlrun.report import write_raw
         from wasmlrun.run import grant_of, response_body, run_program
 
@@ -152,3 +106,62 @@ def command(
     if recorder is not None and code == EXIT_INTERRUPTED:
         recorder.instant("interrupted")
     return code
+
+
+command = Command(
+    "run",
+    run_worker,
+    (
+        Argument("worker"),
+        Argument("arguments", "[-- ARGS...]", many=True, required=False),
+        Option(("--manifest",), "manifest", "Manifest to use.", File(), "FILE"),
+        Option(
+            ("--dir",),
+            "dirs",
+            "Mount a folder; repeatable.",
+            metavar="HOST:GUEST[:rw]",
+            multiple=True,
+        ),
+        Option(
+            ("--env",),
+            "variables",
+            "Set a variable; repeatable.",
+            metavar="NAME=VALUE",
+            multiple=True,
+        ),
+        Option(
+            ("--model",),
+            "models",
+            "A model the program may load by name; repeatable.",
+            metavar="[NAME=]FILE",
+            multiple=True,
+        ),
+        Option(("--no-nn",), "no_nn", "Provide no WASI-NN.", Flag()),
+        Option(
+            ("--writable",),
+            "writable",
+            "Make a mount writable.",
+            metavar="GUEST_PATH",
+            multiple=True,
+        ),
+        Option(
+            ("--input-layout",),
+            "input_layout",
+            "nhwc: tensors' bytes are H×W×C although their dims say N,C,H,W.",
+            Choice(("nhwc", "nchw")),
+        ),
+        Option(
+            ("--request",),
+            "request",
+            "Send a Wasm Workers Server request and print the response's body.",
+            metavar="METHOD PATH",
+            words=2,
+        ),
+        Option(("--body",), "body", "Body of the request; - is standard input.", metavar="FILE"),
+        *DEVICE,
+        *LIMITS,
+        CACHE,
+        TRACE,
+        *VERBOSITY,
+    ),
+)

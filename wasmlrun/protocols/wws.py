@@ -8,20 +8,19 @@ import json
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wasmlrun.errors import UsageFault, WorkerFailed
 from wasmlrun.labels import Prediction
 from wasmlrun.outcome import GuestRun, explain
+from wasmlrun.records import Record
 
 _LABEL_KEYS = ("label", "class", "name", "category", "className", "class_name", "title")
 _SCORE_KEYS = ("score", "probability", "confidence", "prob", "value", "p")
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Record):
     """A worker's HTTP-like response."""
 
     status: int

@@ -8,11 +8,11 @@ in a variable. So the warm path of a script is that of a `.wasm`, and editing it
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 
 from wasmlrun.errors import BadWorker
 from wasmlrun.languages import SCRIPTS, Language
+from wasmlrun.records import Record
 
 VARIABLE = "WASMLRUN_SCRIPT"
 NAME_VARIABLE = "WASMLRUN_SCRIPT_NAME"
@@ -21,8 +21,7 @@ _RECIPE = 1  # to be raised when `build` or wasi_nn.h makes something else of th
 _HERE = Path(__file__).parent
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
+class Runtime(Record):
     """The interpreter of one language."""
 
     language: Language

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import platform
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from ctypes import byref, c_int, c_void_p
 from pathlib import Path
 
+from wasmlrun import processor
 from wasmlrun.backends import EngineError, Port
 from wasmlrun.backends.openvino.capi import (
     AvailableDevices,
@@ -69,6 +69,15 @@ class OpenVINO:
         self._lock = threading.Lock()
         self._loaded: tuple[Library, c_void_p] | None = None
 
+    def prepare(self) -> None:
+        """Load the library and the plugin that runs models on the CPU, ahead of the first model.
+
+        What goes wrong is told when a model is loaded.
+        """
+        with suppress(EngineError):
+            lib, core = self._core()
+            lib.take_string("ov_core_get_property", core, b"CPU", b"FULL_DEVICE_NAME")
+
     def version(self) -> str:
         """OpenVINO's own version and build."""
         lib, _ = self._core()
@@ -96,13 +105,13 @@ class OpenVINO:
             raise EngineError(f"OpenVINO does not read {source.encoding.value} models")
         # a compiled model is good for one engine, one processor, one way of computing
         key = key_of(
-            "openvino-1",
+            "openvino-2",
             source.encoding.value,
             source.sha256,
             device,
             self._precision,
             library_identity(),
-            processor(),
+            processor.description(),
         )
         hit = self._cache.get(KIND, key)
         if hit is not None:
@@ -146,6 +155,10 @@ class OpenVINO:
     def _configure(self, lib: Library, core: c_void_p) -> None:
         # on the core, not on one compilation: it has to hold for imported models as well
         properties = {"INFERENCE_PRECISION_HINT": self._precision}
+        if self._precision == "f32" and processor.byte_products_saturate():
+            # 8-bit models are computed in f32 then; without code that is made for their many
+            # small steps, which takes longer to make than it saves
+            properties |= {"LP_TRANSFORMS_MODE": "NO", "SNIPPETS_MODE": "DISABLE"}
         if self._streams > 1:
             properties["NUM_STREAMS"] = str(self._streams)
         for name, value in properties.items():
@@ -270,17 +283,6 @@ class OpenVINOContext:
             self._lib.free("ov_infer_request_free", self._request)
             self._request = None
             self._inputs.clear()
-
-
-def processor() -> str:
-    """What tells this processor from others that compiled models do not fit."""
-    features = ""
-    with suppress(OSError):
-        # the first block is enough: every core says the same
-        text = Path("/proc/cpuinfo").read_bytes()[:8192].decode(errors="replace")
-        lines = text.split("\n\n")[0].splitlines()
-        features = " ".join(x for x in lines if x.startswith(("model name", "flags", "Features")))
-    return " ".join((platform.machine(), features or platform.processor()))
 
 
 def _path(path: Path) -> bytes:
