@@ -79,8 +79,11 @@ def classify_images(
         # others import modules: with the usual 5 ms each time it would wait most of its time
         sys.setswitchinterval(SWITCH_SECONDS)
         from wasmlrun.backends.openvino import OpenVINO
+        from wasmlrun.process import use_large_pages
         from wasmlrun.tasks import Task, parallel
 
+        if len(images) == 1:
+            use_large_pages()
         cache = cache_from(rest["no_cache"], messages.detail)
         backend = OpenVINO(rest["precision"], cache, parallel(len(images), careful=board.careful))
         if not board.careful:
