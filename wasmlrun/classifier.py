@@ -7,7 +7,6 @@ engines release Python's lock. What is not needed yet is not imported yet.
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from wasmlrun.session import GraphPool
     from wasmlrun.tensor import Tensor
     from wasmlrun.trace import Trace
-    from wasmlrun.worker import LinkedWorker, Runtime, Worker
+    from wasmlrun.worker import LinkedWorker, Worker
 
 STARTED = "WASMLRUN_STARTED_NS"
 """Set by `wasmlrun bench`: the monotonic clock when it started this process."""
@@ -76,13 +75,13 @@ class Classifier:
         self._choose_device = DeviceChoice(
             backend, options.device, messages.warn, strict=options.strict_device
         )
-        self._per_thread = threading.local()
+        self._idle: list[LinkedWorker] = []
         self._start = _since_process_start()
         # the model takes longest: it starts first
         self._graph: Task[Graph | None] = Task(self._load_model)
         if board.careful:
             self._graph.wait()
-        self._worker: Task[tuple[Runtime, Worker]] = Task(self._load_worker)
+        self._worker: Task[Worker] = Task(self._load_worker)
         if board.careful:
             self._worker.wait()
 
@@ -264,27 +263,30 @@ class Classifier:
                 )
         finally:
             session.close()
+        self._idle.append(linked)
         timings["inference"] = session.inference_seconds * 1000
         if run.exit_code != 0:
             raise explain(run, f"worker {plan.worker.name} exited with code {run.exit_code}")
         return run
 
     def _linked(self) -> LinkedWorker:
-        """This thread's worker: a linked one runs one instance at a time."""
-        if not hasattr(self._per_thread, "linked"):
-            _, worker = self._worker.result()
-            self._per_thread.linked = worker.linked(self._plan.grant)
-        linked: LinkedWorker = self._per_thread.linked
-        return linked
+        """A linked worker that nobody uses: it runs one instance at a time."""
+        worker = self._worker.result()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return worker.linked(self._plan.grant)
 
-    def _load_worker(self) -> tuple[Runtime, Worker]:
+    def _load_worker(self) -> Worker:
         from wasmlrun.worker import Runtime, Worker
 
         runtime = Runtime(self._plan.limits, self._cache)
         if self._board.deadline:
             runtime.start_clock(self._board.deadline)
         with span(self._trace, "worker", worker=self._plan.shown_worker):
-            return runtime, Worker(runtime, self._plan.worker)
+            worker = Worker(runtime, self._plan.worker)
+            self._idle.append(worker.linked(self._plan.grant))
+        return worker
 
     def _load_model(self) -> Graph | None:
         plan = self._plan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from wasmlrun.commandline import (
     Whole,
 )
 from wasmlrun.commands.options import CACHE, DEVICE, LIMITS, TRACE
-
-SWITCH_SECONDS = 0.0002
 
 
 def classify_images(
@@ -75,9 +72,6 @@ def classify_images(
         return error.exit_code
 
     def work(board: Board) -> int:
-        # the thread that loads the model asks for Python's lock between native calls, while
-        # others import modules: with the usual 5 ms each time it would wait most of its time
-        sys.setswitchinterval(SWITCH_SECONDS)
         from wasmlrun.backends.openvino import OpenVINO
         from wasmlrun.process import use_large_pages
         from wasmlrun.tasks import Task, parallel
