@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import platformdirs
 import pytest
 from conftest import Outcome
 from core_guests import printing
@@ -355,26 +356,25 @@ def test_the_second_run_restores_machine_code(
     tmp_path: Path, make_worker: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control: without a cache hit the test above would prove nothing."""
-    from wasmtime import Module
-
     from wasmlrun.limits import Limits
+    from wasmlrun.wasm import Engine, Module
     from wasmlrun.worker import Runtime, Worker
 
     path = make_worker(tmp_path, printing("x"))
-    restored: list[str] = []
-    deserialize = Module.deserialize_file
+    restored: list[Path] = []
+    restore = Module.restored
 
-    def noticed(engine: object, path: str) -> object:
+    def noticed(engine: Engine, path: Path) -> Module:
         restored.append(path)
-        return deserialize(engine, path)  # type: ignore[arg-type]
+        return restore(engine, path)
 
-    monkeypatch.setattr(Module, "deserialize_file", noticed)
+    monkeypatch.setattr(Module, "restored", noticed)
     cache = Cache(tmp_path / "cache")
     for _ in range(2):
         Worker(Runtime(Limits(), cache), path)
     assert len(restored) == 1
 
-    monkeypatch.setattr(precompile, "_library", lambda: "another wasmtime")
+    monkeypatch.setattr(precompile, "library_identity", lambda: "another wasmtime")
     Worker(Runtime(Limits(), cache), path)
     assert len(restored) == 1, "machine code of another wasmtime was used"
 
@@ -413,5 +413,9 @@ def test_the_place_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("WASMLRUN_CACHE_DIR", str(tmp_path / "x"))
     assert default_root() == tmp_path / "x"
     monkeypatch.delenv("WASMLRUN_CACHE_DIR")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert default_root() == tmp_path / "wasmlrun"
+    for place in (str(tmp_path), "", None):
+        if place is None:
+            monkeypatch.delenv("XDG_CACHE_HOME")
+        else:
+            monkeypatch.setenv("XDG_CACHE_HOME", place)
+        assert default_root() == platformdirs.user_cache_path("wasmlrun", appauthor=False)

@@ -83,7 +83,10 @@ def test_a_pulled_model_classifies_by_its_name(
     assert "fetching mobilenet_v2_1.0_224_quant.tflite, 3.6 MB" in done.stderr
     done = process("classify", cat, "--model", "mobilenet-v2")
     assert done.code == 0, done.stderr
-    assert done.stdout.splitlines()[0].split("\t")[1:] == ["Egyptian cat", "0.9414", "286"]
+    label, score, index = done.stdout.splitlines()[0].split("\t")[1:]
+    assert (label, index) == ("Egyptian cat", "286")
+    # in exact 8-bit arithmetic 0.9414; in f32, where the processor has none, 0.9375
+    assert float(score) == pytest.approx(0.94, abs=0.005)
     model = data / "models" / "mobilenet-v2" / "mobilenet_v2_1.0_224_quant.tflite"
     good = model.read_bytes()
     model.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -53,9 +54,10 @@ def default_root() -> Path:
     chosen = os.environ.get("WASMLRUN_CACHE_DIR")
     if chosen:
         return Path(chosen).absolute()
-    if os.name == "posix" and "XDG_CACHE_HOME" not in os.environ and os.uname().sysname == "Linux":
+    if sys.platform == "linux":
         # what platformdirs answers here, without the time its import takes
-        return Path.home() / ".cache" / "wasmlrun"
+        place = os.environ.get("XDG_CACHE_HOME", "").strip()
+        return (Path(place) if place else Path.home() / ".cache") / "wasmlrun"
     from platformdirs import user_cache_path
 
     return user_cache_path("wasmlrun", appauthor=False)

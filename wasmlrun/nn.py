@@ -18,11 +18,10 @@ import struct
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from wasmtime import Caller, FuncType, Linker, Memory, ValType
-
 from wasmlrun.modelfile import Encoding
 from wasmlrun.session import NnErrno, NnError, Session
 from wasmlrun.tensor import DType, Tensor
+from wasmlrun.wasm import Caller, Linker
 
 MODULE = "wasi_ephemeral_nn"
 LEGACY_MODULE = "wasi_nn"
@@ -59,11 +58,10 @@ class GuestMemory:
     """Checked reads and writes of a guest's linear memory, valid during one host call."""
 
     def __init__(self, caller: Caller) -> None:
-        memory = caller.get("memory")
-        if not isinstance(memory, Memory):
+        memory = caller.memory()
+        if memory is None:
             raise NnError(NnErrno.MISSING_MEMORY, 'the guest exports no memory named "memory"')
-        self._size = memory.data_len(caller)
-        self._base = ctypes.addressof(memory.data_ptr(caller).contents) if self._size else 0
+        self._base, self._size = memory
 
     def read(self, pointer: int, length: int, what: str) -> bytes:
         """A copy of `length` bytes. Raises NnError when they are not all in memory."""
@@ -109,16 +107,13 @@ class CoreBinding:
         wanted = list(imports)
         legacy = is_legacy(wanted)
         functions = _legacy_functions() if legacy else _functions()
-        i32 = ValType.i32()
         defined: set[tuple[str, str]] = set()
         for module, name, arity in wanted:
             # a module may import a function twice; of two kinds of it one cannot be linked
             if (name, arity) in functions and (module, name) not in defined:
                 defined.add((module, name))
                 handler = partial(self._call, name, functions[name, arity])
-                linker.define_func(
-                    module, name, FuncType([i32] * arity, [i32]), handler, access_caller=True
-                )
+                linker.define(module, name, arity, handler)
 
     def _call(
         self,

@@ -7,17 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import wasmtime
-from wasmtime import Engine, WasmtimeError
-
 from wasmlrun.cache import Cache, key_of
+from wasmlrun.wasm.capi import library_path
 
 
 class Compiled(Protocol):
-    """A wasmtime Module or Component."""
+    """A module or a component."""
 
-    def serialize(self) -> bytearray:
-        """The machine code, for this engine only."""
+    def serialize(self) -> bytes | bytearray:
+        """The machine code, for one engine's settings only."""
 
 
 T = TypeVar("T", bound=Compiled)
@@ -27,40 +25,33 @@ KIND = "workers"
 
 def compiled(
     cache: Cache,
-    engine: Engine,
-    configuration: str,
+    about: str,
     code: bytes,
     what: str,
-    build: Callable[[Engine, bytes], T],
-    restore: Callable[[Engine, str], T],
+    build: Callable[[], T],
+    restore: Callable[[Path], T | None],
 ) -> T:
     """The module or component of `code`, restored from the cache or built and kept there.
 
-    `configuration` names the engine's settings: machine code made under others does not fit.
+    `about` names the kind and the engine's settings: machine code made under others does not
+    fit. `restore` gives None for what was made by another wasmtime or for another processor.
     Machine code is restored only from what this user's own cache holds with a digest that is
     right; anything else is built again.
-
-    Raises WasmtimeError when `code` is no valid WebAssembly.
     """
-    library = _library()
-    key = key_of(
-        "wasm-1", build.__qualname__, configuration, library, hashlib.sha256(code).hexdigest()
-    )
+    key = key_of("wasm-2", about, library_identity(), hashlib.sha256(code).hexdigest())
     hit = cache.get(KIND, key)
     if hit is not None:
-        try:
-            # from the file: it is mapped, not copied, and its digest was right just now
-            return restore(engine, str(hit.path))
-        except WasmtimeError:  # made by another wasmtime or for another processor
-            cache.drop(KIND, key)
-    made = build(engine, code)
+        # from the file: it is mapped, not copied, and its digest was right just now
+        restored = restore(hit.path)
+        if restored is not None:
+            return restored
+        cache.drop(KIND, key)
+    made = build()
     cache.put(KIND, key, what, made.serialize())
     return made
 
 
-def _library() -> str:
+def library_identity() -> str:
     """What tells this wasmtime from any other: its shared library's size and time."""
-    folder = Path(wasmtime.__file__).parent
-    libraries = sorted(folder.glob("*/*wasmtime.*"))
-    about = libraries[0].stat() if libraries else folder.stat()
+    about = library_path().stat()
     return f"{about.st_size}-{about.st_mtime_ns}"

@@ -1,48 +1,43 @@
-"""The WebAssembly engine of one command, with its limits, its cache and its clock."""
+"""What the guests of one command share: limits, cache and clock."""
 
 from __future__ import annotations
 
 import threading
 import time
-
-from wasmtime import Config, Engine, Store
+from collections.abc import Callable
 
 from wasmlrun.cache import Cache
 from wasmlrun.limits import Limits
 
 
+class Trapped(Exception):
+    """An engine ended a guest; the message is the engine's own."""
+
+
 class Runtime:
-    """The WebAssembly engine and the clock that interrupts its guests."""
+    """Limits, cache, and the clock that interrupts guests."""
 
     def __init__(self, limits: Limits, cache: Cache | None = None) -> None:
-        config = Config()
-        config.epoch_interruption = True
-        self.configuration = "epochs"
-        if limits.fuel is not None:
-            config.consume_fuel = True
-            self.configuration += ", fuel"
-        self.engine = Engine(config)
         self.limits = limits
         self.cache = cache or Cache(None)
         self._timed_out = threading.Event()
+        self._interrupts: list[Callable[[], None]] = []
 
-    def new_store(self) -> Store:
-        """A store for one instance, with the limits that the engine itself enforces."""
-        limits = self.limits
-        store = Store(self.engine)
-        store.set_limits(
-            memory_size=limits.memory, table_elements=limits.table, instances=limits.instances
-        )
-        if limits.fuel is not None:
-            store.set_fuel(limits.fuel)
-        # the first tick of the epoch ends the guest; none comes before the time is over
-        store.set_epoch_deadline(1)
-        return store
+    @property
+    def configuration(self) -> str:
+        """The settings of engines that machine code depends on."""
+        return "epochs" if self.limits.fuel is None else "epochs, fuel"
 
     @property
     def timed_out(self) -> bool:
         """Whether the time is over."""
         return self._timed_out.is_set()
+
+    def interrupts(self, interrupt: Callable[[], None]) -> None:
+        """Have an engine's guests interrupted when the time is over."""
+        self._interrupts.append(interrupt)
+        if self.timed_out:
+            interrupt()
 
     def start_clock(self, deadline: float) -> None:
         """Interrupt guests at `deadline`, a time of the monotonic clock."""
@@ -50,6 +45,7 @@ class Runtime:
         def ring() -> None:
             time.sleep(max(0.0, deadline - time.monotonic()))
             self._timed_out.set()
-            self.engine.increment_epoch()
+            for interrupt in self._interrupts:
+                interrupt()
 
         threading.Thread(target=ring, daemon=True).start()

@@ -5,24 +5,42 @@ Core modules and components are given the same.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
-import threading
-import weakref
 from collections.abc import Callable, Sequence
 
-from wasmtime import Trap, WasiConfig, WasmtimeError
-
-from wasmlrun.errors import BadWorker, LimitExceeded
+from wasmlrun.errors import LimitExceeded
 from wasmlrun.grant import Grant
 from wasmlrun.limits import exceeded
+from wasmlrun.manifest import Mount
+from wasmlrun.records import Record
 
 OUT_OF_MEMORY = "wasmlrun_out_of_memory"
 """The function of `adapter.wat` that traps when its memory cannot grow."""
 
+Sink = Callable[[bytes], int | None]
+"""Takes what a guest writes; a negative error number is for the guest."""
 
-def wasi_config(
+
+class Setup(Record):
+    """What one instance is given."""
+
+    mounts: tuple[Mount, ...]
+    arguments: tuple[str, ...]
+    """They begin with the program's name."""
+    environ: tuple[tuple[str, str], ...]
+    stdin: bytes | None
+    """None is this process's own."""
+    stdout: Sink | None
+    """None is this process's own, as for `stderr`."""
+    stderr: Sink | None
+
+
+class CannotMount(Exception):
+    """The engine refused a folder; the message is the engine's own."""
+
+
+def setup_of(
     grant: Grant,
     arguments: Sequence[str],
     environ: Sequence[tuple[str, str]],
@@ -32,38 +50,23 @@ def wasi_config(
     stdout: Callable[[bytes], None],
     stderr: Callable[[bytes], None],
     inherit: bool,
-) -> WasiConfig:
-    """The configuration of one instance; `arguments` begin with the program's name.
+) -> Setup:
+    """What one instance is given; `arguments` begin with the program's name.
 
     With `inherit` the guest has this process's own streams, its stdin only if `stdin` is None;
     its output is counted only if there is a limit.
-
-    Raises:
-        BadWorker: a folder cannot be mounted.
     """
-    wasi = WasiConfig()
-    wasi.argv = list(arguments)
-    wasi.env = [*grant.environ.items(), *environ]
-    if inherit and stdin is None:
-        wasi.inherit_stdin()
-    else:
-        _stdin_bytes(wasi, stdin or b"")
-    if inherit and output.limit is None:
-        wasi.inherit_stdout()
-        wasi.inherit_stderr()
-    else:
-        if inherit:
-            stdout, stderr = _to_descriptor(1), _to_descriptor(2)
-        wasi.stdout_custom = output.to(stdout)
-        wasi.stderr_custom = output.to(stderr)
-    for mount in grant.mounts:
-        try:
-            wasi.preopen_dir(str(mount.host), mount.guest, mount.writable)
-        except WasmtimeError as e:
-            raise BadWorker(
-                f"folder {mount.host} cannot be mounted at {mount.guest}: {sentence(e)}"
-            ) from e
-    return wasi
+    if inherit:
+        stdout, stderr = _to_descriptor(1), _to_descriptor(2)
+    uncounted = inherit and output.limit is None
+    return Setup(
+        mounts=grant.mounts,
+        arguments=tuple(arguments),
+        environ=(*grant.environ.items(), *environ),
+        stdin=None if inherit and stdin is None else stdin or b"",
+        stdout=None if uncounted else output.to(stdout),
+        stderr=None if uncounted else output.to(stderr),
+    )
 
 
 class Output:
@@ -72,12 +75,10 @@ class Output:
     def __init__(self, limit: int | None) -> None:
         self.limit = limit
         self._written = 0
-        self._freed: list[threading.Event] = []
-        self._callbacks: list[weakref.ref[Callable[[bytes], int | None]]] = []
         self.exceeded = False
 
-    def to(self, sink: Callable[[bytes], None]) -> Callable[[bytes], int | None]:
-        """What wasmtime calls with each write; over the limit the guest is told EIO."""
+    def to(self, sink: Callable[[bytes], None]) -> Sink:
+        """What an engine calls with each write; over the limit the guest is told EIO."""
 
         def write(data: bytes) -> int | None:
             self._written += len(data)
@@ -87,19 +88,7 @@ class Output:
             sink(data)
             return None
 
-        freed = threading.Event()
-        self._freed.append(freed)
-        self._callbacks.append(weakref.ref(write, lambda _: freed.set()))
         return write
-
-    def wait(self) -> None:
-        """Wait until the closed store has let go of its streams.
-
-        A component's are served by a thread of wasmtime's, which must not meet a Python that
-        is shutting down.
-        """
-        for freed in self._freed:
-            freed.wait(1)
 
     def error(self) -> LimitExceeded:
         """The sentence for a guest that was cut off."""
@@ -115,20 +104,8 @@ def _to_descriptor(number: int) -> Callable[[bytes], None]:
     return write
 
 
-def _stdin_bytes(wasi: WasiConfig, data: bytes) -> None:
-    # wasmtime's C API takes stdin as bytes; its Python class has only files for it
-    from wasmtime import _ffi as ffi
-
-    vector = ffi.wasm_byte_vec_t()
-    buffer = ctypes.cast(ctypes.c_char_p(data), ctypes.POINTER(ffi.wasm_byte_t))
-    ffi.wasm_byte_vec_new(ctypes.byref(vector), len(data), buffer)
-    # takes ownership of the vector
-    ffi.wasi_config_set_stdin_bytes(wasi.ptr(), ctypes.byref(vector))
-
-
-def sentence(error: Trap | WasmtimeError) -> str:
+def sentence(text: str) -> str:
     """What wasmtime says, in one line: the head and the causes, without the backtrace."""
-    text = error.message if isinstance(error, Trap) else str(error)
     head, _, causes = text.partition("Caused by:")
     lines = [] if head.startswith("error while executing") else [head.strip().splitlines()[0]]
     for line in causes.splitlines():
@@ -138,10 +115,10 @@ def sentence(error: Trap | WasmtimeError) -> str:
     return "; ".join(lines)[:400] or "no reason given"
 
 
-def limit_hit(error: Trap | WasmtimeError) -> str | None:
+def limit_hit(text: str) -> str | None:
     """The name of the limit that ended a guest, None when it was none of the engine's."""
-    why = sentence(error)
-    if isinstance(error, WasmtimeError) and OUT_OF_MEMORY in str(error):
+    why = sentence(text)
+    if OUT_OF_MEMORY in text:
         return "memory"
     if "exceeds memory limits" in why:
         return "memory"

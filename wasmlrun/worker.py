@@ -12,16 +12,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from wasmtime import ExitTrap, Store, Trap, WasmtimeError
-
 from wasmlrun.complaints import Heard, remedy, was_refused
 from wasmlrun.errors import BadWorker, LimitExceeded, WorkerFailed
 from wasmlrun.grant import Grant
 from wasmlrun.limits import exceeded, timeout_error
 from wasmlrun.outcome import GuestRun, explain
-from wasmlrun.runtime import Runtime
+from wasmlrun.runtime import Runtime, Trapped
 from wasmlrun.session import Session
-from wasmlrun.wasi import Output, limit_hit, sentence, wasi_config
+from wasmlrun.wasi import CannotMount, Output, Setup, limit_hit, sentence, setup_of
 
 __all__ = ["LinkedWorker", "Runtime", "Worker"]
 
@@ -32,11 +30,12 @@ _COMPONENT = b"\0asm\x0d\0\x01\0"
 class Linked(Protocol):
     """A program with its imports provided; starts one instance at a time."""
 
-    memory_used: int
-    """Bytes of linear memory that the last instance ended with; 0 when that is not known."""
+    @property
+    def memory_used(self) -> int:
+        """Bytes of linear memory that the last instance ended with; 0 when that is not known."""
 
-    def start(self, store: Store, session: Session | None) -> int:
-        """Run a fresh instance to its end; its exit code. Raises Trap or WasmtimeError."""
+    def start(self, setup: Setup, session: Session | None) -> int:
+        """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
 
 
 class Program(Protocol):
@@ -110,7 +109,7 @@ class LinkedWorker:
         output = Output(runtime.limits.output)
         kept: list[bytes] = []
         heard = Heard(stderr or (lambda data: None))
-        wasi = wasi_config(
+        setup = setup_of(
             self._grant,
             [self._path.name, *arguments],
             environ,
@@ -120,14 +119,9 @@ class LinkedWorker:
             stderr=heard,
             inherit=inherit,
         )
-        store = runtime.new_store()
-        store.set_wasi(wasi)
         try:
-            exit_code = self._start(store, session)
+            exit_code = self._start(setup, session)
         except WorkerFailed as error:
-            # only a closed store lets go of what the guest wrote last
-            store.close()
-            output.wait()
             if self._memory_is_full():
                 raise self._wants_more_memory() from error
             failure = session.failure if session is not None else None
@@ -136,9 +130,6 @@ class LinkedWorker:
         except LimitExceeded as error:
             # a guest that goes on after its output was cut off runs until its time is over
             raise (output.error() if output.exceeded else error) from None
-        finally:
-            store.close()
-            output.wait()
         if output.exceeded:
             raise output.error()
         if exit_code != 0 and self._memory_is_full():
@@ -166,22 +157,22 @@ class LinkedWorker:
             return None
         return remedy(self._grant.mounts, heard.text)
 
-    def _start(self, store: Store, session: Session | None) -> int:
+    def _start(self, setup: Setup, session: Session | None) -> int:
         runtime = self._runtime
         if runtime.timed_out:
             raise timeout_error(runtime.limits)
         try:
-            return self._linked.start(store, session)
-        except ExitTrap as e:
-            return int(e.code)
-        except (Trap, WasmtimeError) as e:
+            return self._linked.start(setup, session)
+        except CannotMount as e:
+            raise BadWorker(f"a folder cannot be mounted: {e}") from e
+        except Trapped as e:
             if runtime.timed_out:
                 raise timeout_error(runtime.limits) from e
-            raise self._trapped(e) from e
+            raise self._trapped(str(e)) from e
 
-    def _trapped(self, error: Trap | WasmtimeError) -> WorkerFailed | LimitExceeded:
-        why = sentence(error)
-        name = limit_hit(error)
+    def _trapped(self, text: str) -> WorkerFailed | LimitExceeded:
+        why = sentence(text)
+        name = limit_hit(text)
         if name is not None:
             value = getattr(self._runtime.limits, name)
             return exceeded(name, value, f"worker {self._path.name} wants more ({why})")

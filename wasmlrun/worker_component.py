@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
-from wasmtime import Engine, Store, WasmtimeError
+from wasmtime import Config, Engine, ExitTrap, Store, Trap, WasiConfig, WasmtimeError
+from wasmtime import _ffi as ffi
 from wasmtime.component import Component, Linker, Variant
 
 from wasmlrun import adapter, worlds
 from wasmlrun.component import Named, NotUnderstood, Outline, read
 from wasmlrun.errors import BadWorker
 from wasmlrun.grant import Grant, require_nn
+from wasmlrun.limits import Limits
 from wasmlrun.nn_component import ComponentBinding
 from wasmlrun.precompile import compiled
-from wasmlrun.runtime import Runtime
+from wasmlrun.runtime import Runtime, Trapped
 from wasmlrun.session import Session
-from wasmlrun.wasi import sentence
+from wasmlrun.wasi import CannotMount, Setup, Sink, sentence
 
 _RUN = "wasi:cli/run@"
 
@@ -32,6 +37,11 @@ class ComponentProgram:
         """
         self._runtime = runtime
         self._path = path
+        config = Config()
+        config.epoch_interruption = True
+        config.consume_fuel = runtime.limits.fuel is not None
+        self._engine = Engine(config)
+        runtime.interrupts(self._engine.increment_epoch)
         try:
             outline = read(code)
             self._imports = outline.imports
@@ -55,62 +65,153 @@ class ComponentProgram:
         """Provide its imports. Raises BadWorker for one that is not granted."""
         for interface in self._nn:
             require_nn(grant, self._path, interface)
-        return LinkedComponent(self._runtime, self._path, self._component, self._run.name, self._nn)
+        return LinkedComponent(
+            self._runtime.limits,
+            self._engine,
+            self._path,
+            self._component,
+            self._run.name,
+            self._nn,
+        )
 
     def _compiled(self, code: bytes, outline: Outline) -> Component:
-        def build(engine: Engine, code: bytes) -> Component:
-            if self.uses_nn:
-                code = adapter.compose(code, outline, self._run)
-            return Component(engine, code)
+        def build() -> Component:
+            composed = adapter.compose(code, outline, self._run) if self.uses_nn else code
+            return Component(self._engine, composed)
 
-        runtime = self._runtime
-        configuration = runtime.configuration
+        def restore(file: Path) -> Component | None:
+            try:
+                return Component.deserialize_file(self._engine, str(file))
+            except WasmtimeError:
+                return None
+
+        about = f"component, {self._runtime.configuration}"
         if self.uses_nn:
-            configuration += f", adapter {adapter.identity()}"
+            about += f", adapter {adapter.identity()}"
+        what = f"worker {self._path.name}"
         try:
-            return compiled(
-                runtime.cache,
-                runtime.engine,
-                configuration,
-                code,
-                f"worker {self._path.name}",
-                build,
-                Component.deserialize_file,
-            )
+            return compiled(self._runtime.cache, about, code, what, build, restore)
         except WasmtimeError as e:
-            raise BadWorker(f"worker {self._path} is not a valid component: {sentence(e)}") from e
+            why = sentence(str(e))
+            raise BadWorker(f"worker {self._path} is not a valid component: {why}") from e
 
 
 class LinkedComponent:
     """A component with its imports provided."""
 
     def __init__(
-        self, runtime: Runtime, path: Path, component: Component, run: str, nn: Sequence[str]
+        self,
+        limits: Limits,
+        engine: Engine,
+        path: Path,
+        component: Component,
+        run: str,
+        nn: Sequence[str],
     ) -> None:
+        self._limits = limits
+        self._engine = engine
         self._component = component
         self._run = run
         # a component's memories cannot be seen from outside
         self.memory_used = 0
-        self._nn = ComponentBinding(runtime.limits.tensor_bytes)
-        self._linker = Linker(runtime.engine)
+        self._nn = ComponentBinding(limits.tensor_bytes)
+        self._linker = Linker(engine)
         try:
             self._linker.add_wasip2()
             if nn:
                 self._nn.define(self._linker, nn)
         except WasmtimeError as e:
-            raise BadWorker(f"worker {path} cannot be linked: {sentence(e)}") from e
+            raise BadWorker(f"worker {path} cannot be linked: {sentence(str(e))}") from e
 
-    def start(self, store: Store, session: Session | None) -> int:
-        """Run a fresh instance to its end; its exit code. Raises WasmtimeError."""
-        with self._nn.serving(session):
-            instance = self._linker.instantiate(store, self._component)
-            interface = instance.get_export_index(store, self._run)
-            index = instance.get_export_index(store, "run", interface)
-            run = instance.get_func(store, index) if index is not None else None
-            if run is None:
-                raise BadWorker(f"the worker's {self._run} has no function run")
-            outcome = run(store)
+    def start(self, setup: Setup, session: Session | None) -> int:
+        """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
+        store = self._store()
+        returned: list[threading.Event] = []
+        try:
+            store.set_wasi(_wasi(setup, returned))
+            with self._nn.serving(session):
+                return self._run_in(store)
+        except ExitTrap as e:
+            return int(e.code)
+        except Trap as e:
+            raise Trapped(e.message) from e
+        except WasmtimeError as e:
+            raise Trapped(str(e)) from e
+        finally:
+            store.close()
+            # the streams are served by a thread of wasmtime's: what the guest wrote last comes
+            # now, and the thread must not meet a Python that is shutting down
+            for event in returned:
+                event.wait(1)
+
+    def _store(self) -> Store:
+        limits = self._limits
+        store = Store(self._engine)
+        store.set_limits(
+            memory_size=limits.memory, table_elements=limits.table, instances=limits.instances
+        )
+        if limits.fuel is not None:
+            store.set_fuel(limits.fuel)
+        # the first tick of the epoch ends the guest; none comes before the time is over
+        store.set_epoch_deadline(1)
+        return store
+
+    def _run_in(self, store: Store) -> int:
+        instance = self._linker.instantiate(store, self._component)
+        interface = instance.get_export_index(store, self._run)
+        index = instance.get_export_index(store, "run", interface)
+        run = instance.get_func(store, index) if index is not None else None
+        if run is None:
+            raise BadWorker(f"the worker's {self._run} has no function run")
+        outcome = run(store)
         return 1 if isinstance(outcome, Variant) and outcome.tag == "err" else 0
+
+
+def _wasi(setup: Setup, returned: list[threading.Event]) -> WasiConfig:
+    """The setup in the form of wasmtime's Python package. Raises CannotMount.
+
+    The events in `returned` are set when wasmtime has let go of the streams.
+    """
+    wasi = WasiConfig()
+    wasi.argv = list(setup.arguments)
+    wasi.env = list(setup.environ)
+    if setup.stdin is None:
+        wasi.inherit_stdin()
+    else:
+        _stdin_bytes(wasi, setup.stdin)
+    if setup.stdout is None:
+        wasi.inherit_stdout()
+    else:
+        wasi.stdout_custom = _lent(setup.stdout, returned)
+    if setup.stderr is None:
+        wasi.inherit_stderr()
+    else:
+        wasi.stderr_custom = _lent(setup.stderr, returned)
+    for mount in setup.mounts:
+        try:
+            wasi.preopen_dir(str(mount.host), mount.guest, mount.writable)
+        except WasmtimeError as e:
+            raise CannotMount(f"{mount.host} at {mount.guest}") from e
+    return wasi
+
+
+def _lent(sink: Sink, returned: list[threading.Event]) -> Sink:
+    def write(data: bytes) -> int | None:
+        return sink(data)
+
+    event = threading.Event()
+    returned.append(event)
+    weakref.finalize(write, event.set)
+    return write
+
+
+def _stdin_bytes(wasi: WasiConfig, data: bytes) -> None:
+    # wasmtime's C API takes stdin as bytes; its Python class has only files for it
+    vector = ffi.wasm_byte_vec_t()
+    buffer = ctypes.cast(ctypes.c_char_p(data), ctypes.POINTER(ffi.wasm_byte_t))
+    ffi.wasm_byte_vec_new(ctypes.byref(vector), len(data), buffer)
+    # takes ownership of the vector
+    ffi.wasi_config_set_stdin_bytes(wasi.ptr(), ctypes.byref(vector))
 
 
 def _run_export(path: Path, outline: Outline) -> Named:

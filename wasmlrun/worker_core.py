@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from wasmtime import Func, FuncType, Linker, Memory, Module, Store, WasmtimeError
-
-from wasmlrun import nn
+from wasmlrun import nn, wasm
 from wasmlrun.errors import BadWorker
 from wasmlrun.grant import Grant, require_nn
 from wasmlrun.precompile import compiled
-from wasmlrun.runtime import Runtime
+from wasmlrun.runtime import Runtime, Trapped
 from wasmlrun.session import Session
-from wasmlrun.wasi import sentence
+from wasmlrun.wasi import CannotMount, Setup, sentence
+from wasmlrun.wasm import wasi
 
 
 class CoreProgram:
@@ -28,10 +27,11 @@ class CoreProgram:
         """
         self._runtime = runtime
         self._path = path
-        self._module = _compile(runtime, path, code)
-        self._imports = list(_imports(self._module))
-        starts = [e.type for e in self._module.exports if e.name == "_start"]
-        if not any(isinstance(kind, FuncType) for kind in starts):
+        self._engine = wasm.Engine(fuel=runtime.limits.fuel is not None)
+        runtime.interrupts(self._engine.increment_epoch)
+        self._module = _compile(runtime, self._engine, path, code)
+        self._imports = self._module.imports()
+        if "_start" not in self._module.functions():
             raise BadWorker(
                 f"worker {path} exports no _start function",
                 "build it as a WASI command: a program with main, for target wasm32-wasi",
@@ -44,7 +44,9 @@ class CoreProgram:
 
     def linked(self, grant: Grant) -> LinkedCore:
         """Provide its imports. Raises BadWorker for one that nobody provides."""
-        return LinkedCore(self._runtime, self._path, self._module, self._imports, grant)
+        return LinkedCore(
+            self._runtime, self._engine, self._path, self._module, self._imports, grant
+        )
 
 
 class LinkedCore:
@@ -53,80 +55,90 @@ class LinkedCore:
     def __init__(
         self,
         runtime: Runtime,
+        engine: wasm.Engine,
         path: Path,
-        module: Module,
+        module: wasm.Module,
         imports: Sequence[tuple[str, str, int]],
         grant: Grant,
     ) -> None:
+        self._runtime = runtime
+        self._engine = engine
         self._nn = nn.CoreBinding()
-        self.memory_used = 0
-        linker = Linker(runtime.engine)
+        linker = wasm.Linker(engine)
         linker.define_wasi()
         if grant.nn:
             self._nn.define(linker, [i for i in imports if i[0] in nn.MODULES])
-        _check_imports(path, imports, grant, linker, Store(runtime.engine))
+        _check_imports(path, imports, grant, linker, wasm.Store(engine))
         try:
-            self._instance = linker.instantiate_pre(module)
-        except WasmtimeError as e:
-            raise _mismatch(path, sentence(e)) from e
+            self._linked = linker.link(module)
+        except wasm.Refused as e:
+            raise _mismatch(path, sentence(str(e))) from e
 
-    def start(self, store: Store, session: Session | None) -> int:
-        """Run a fresh instance to its end; its exit code. Raises Trap or WasmtimeError."""
+    @property
+    def memory_used(self) -> int:
+        """Bytes of linear memory that the last instance ended with; 0 when that is not known."""
+        return self._linked.memory_used
+
+    def start(self, setup: Setup, session: Session | None) -> int:
+        """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
+        limits = self._runtime.limits
+        store = wasm.Store(self._engine)
         self._nn.session = session
-        self.memory_used = 0
-        memory = None
         try:
-            instance = self._instance.instantiate(store)
-            exports = instance.exports(store)
-            memory = exports.get("memory")
-            start = exports["_start"]
-            assert isinstance(start, Func)
-            start(store)
+            # the first tick of the epoch ends the guest; none comes before the time is over
+            store.set_limits(
+                memory=limits.memory,
+                table=limits.table,
+                instances=limits.instances,
+                epochs=1,
+                fuel=limits.fuel,
+            )
+            try:
+                wasi.give(store, setup)
+            except wasm.Refused as e:
+                raise CannotMount(sentence(str(e))) from e
+            self._linked.run(store)
+        except wasm.Exited as e:
+            return e.code
+        except wasm.Trap as e:
+            raise Trapped(str(e)) from e
         finally:
             self._nn.session = None
-            if isinstance(memory, Memory):
-                self.memory_used = memory.data_len(store)
+            store.close()
         return 0
 
 
-def _compile(runtime: Runtime, path: Path, code: bytes) -> Module:
+def _compile(runtime: Runtime, engine: wasm.Engine, path: Path, code: bytes) -> wasm.Module:
+    def restore(file: Path) -> wasm.Module | None:
+        try:
+            return wasm.Module.restored(engine, file)
+        except wasm.Refused:
+            return None
+
     try:
         return compiled(
             runtime.cache,
-            runtime.engine,
-            runtime.configuration,
+            f"module, {runtime.configuration}",
             code,
             f"worker {path.name}",
-            Module,
-            Module.deserialize_file,
+            lambda: wasm.Module.compiled(engine, code),
+            restore,
         )
-    except WasmtimeError as e:
-        raise BadWorker(f"worker {path} is not valid WebAssembly: {sentence(e)}") from e
-
-
-def _imports(module: Module) -> Iterator[tuple[str, str, int]]:
-    """(module, name, number of parameters) of each import; -1 for what is no function."""
-    for item in module.imports:
-        arity = len(item.type.params) if isinstance(item.type, FuncType) else -1
-        yield item.module, item.name or "", arity
+    except wasm.Refused as e:
+        raise BadWorker(f"worker {path} is not valid WebAssembly: {sentence(str(e))}") from e
 
 
 def _check_imports(
     path: Path,
     imports: Sequence[tuple[str, str, int]],
     grant: Grant,
-    linker: Linker,
-    store: Store,
+    linker: wasm.Linker,
+    store: wasm.Store,
 ) -> None:
     wanted = next((f"{module}.{name}" for module, name, _ in imports if module in nn.MODULES), None)
     if wanted is not None:
         require_nn(grant, path, wanted)
-    missing = []
-    for module, name, arity in imports:
-        try:
-            linker.get(store, module, name)
-        except WasmtimeError:
-            missing.append((module, name, arity))
+    missing = [(m, name, arity) for m, name, arity in imports if not linker.has(store, m, name)]
     if missing:
         from wasmlrun import worlds  # only here: nothing is missing as a rule
 
