@@ -1,7 +1,7 @@
 """What one image goes through: its pixels, the worker, the engine, its labels.
 
-The model, the worker and the first picture are prepared side by side, each in a thread: the
-engines release Python's lock. What is not needed yet is not imported yet.
+The worker and the first picture are prepared while the model is loaded (`wasmlrun.loading`):
+the engines release Python's lock. What is not needed yet is not imported yet.
 """
 
 from __future__ import annotations
@@ -16,37 +16,25 @@ from typing import TYPE_CHECKING
 from wasmlrun.errors import BadModel, WasmlrunError
 from wasmlrun.expectation import judge
 from wasmlrun.labels import Prediction
-from wasmlrun.limits import MAX_PIXELS, exceeded
+from wasmlrun.limits import exceeded
 from wasmlrun.messages import Messages
-from wasmlrun.plan import Plan
-from wasmlrun.records import Record
+from wasmlrun.plan import Options, Plan
 from wasmlrun.report import ImageResult
 from wasmlrun.spans import span
 from wasmlrun.stages import Board, Stage
 from wasmlrun.tasks import Task, parallel
 
 if TYPE_CHECKING:
-    from wasmlrun.backends import Backend, Graph, Port
+    from wasmlrun.backends import Graph, Port
     from wasmlrun.cache import Cache
+    from wasmlrun.loading import Loading
     from wasmlrun.outcome import GuestRun
-    from wasmlrun.session import GraphPool
     from wasmlrun.tensor import Tensor
     from wasmlrun.trace import Trace
     from wasmlrun.worker import LinkedWorker, Worker
 
 STARTED = "WASMLRUN_STARTED_NS"
 """Set by `wasmlrun bench`: the monotonic clock when it started this process."""
-
-
-class Options(Record):
-    """What the command line says beyond the plan."""
-
-    top: int = 5
-    expect: str | None = None
-    min_score: float | None = None
-    device: str | None = None
-    strict_device: bool = False
-    max_pixels: int = MAX_PIXELS
 
 
 class Classifier:
@@ -56,31 +44,21 @@ class Classifier:
         self,
         plan: Plan,
         options: Options,
-        backend: Backend,
+        loading: Loading,
         cache: Cache,
         board: Board,
         messages: Messages,
         trace: Trace | None = None,
     ) -> None:
-        from wasmlrun.devices import DeviceChoice
-        from wasmlrun.session import GraphPool
-
         self._plan = plan
         self._options = options
+        self._loading = loading
         self._board = board
         self._messages = messages
         self._cache = cache
         self._trace = trace
-        self._pool: GraphPool = GraphPool(backend, board)
-        self._choose_device = DeviceChoice(
-            backend, options.device, messages.warn, strict=options.strict_device
-        )
         self._idle: list[LinkedWorker] = []
         self._start = _since_process_start()
-        # the model takes longest: it starts first
-        self._graph: Task[Graph | None] = Task(self._load_model)
-        if board.careful:
-            self._graph.wait()
         self._worker: Task[Worker] = Task(self._load_worker)
         if board.careful:
             self._worker.wait()
@@ -107,10 +85,6 @@ class Classifier:
                     yield first, future.result()
             for name, future in waiting:
                 yield name, future.result()
-
-    def close(self) -> None:
-        """Free the model."""
-        self._pool.close()
 
     def _outcome(self, name: str) -> ImageResult | WasmlrunError:
         try:
@@ -172,7 +146,7 @@ class Classifier:
         Both start from the prepared tensor and end with the scores.
         """
         tensor, environ = self._input(name, {})
-        graph = self._graph.result()
+        graph = self._loading.graph()
 
         def sandboxed() -> object:
             return self._run(name, {}, stdin=bytes(tensor.data), environ=environ)
@@ -208,7 +182,7 @@ class Classifier:
                 max_pixels=self._options.max_pixels,
             )
         with _timed(timings, "model"), span(self._trace, "wait for model"):
-            graph = self._graph.result()
+            graph = self._loading.graph()
         with _timed(timings, "input"), span(self._trace, "input", image=name):
             spec = preprocess.resolve(plan.settings, _picture_input(graph))
             # before it is made: a model may ask for a picture of any size
@@ -241,9 +215,9 @@ class Classifier:
             linked = self._linked()
         make_session = Session if self._trace is None else self._trace.session
         session = make_session(
-            self._pool,
+            self._loading.pool,
             plan.models,
-            self._choose_device,
+            self._loading.choose_device,
             nhwc_input=plan.grant.nhwc_input,
             limits=plan.limits,
             allowed_models=plan.grant.allowed_models,
@@ -287,31 +261,6 @@ class Classifier:
             worker = Worker(runtime, self._plan.worker)
             self._idle.append(worker.linked(self._plan.grant))
         return worker
-
-    def _load_model(self) -> Graph | None:
-        plan = self._plan
-        if plan.source is None:
-            return None
-        from wasmlrun.backends import EngineError, OutOfMemoryError
-        from wasmlrun.session import NnError, check_allowed
-
-        try:
-            check_allowed(plan.source, plan.grant.allowed_models, str(plan.shown_model))
-            with (
-                span(self._trace, "model", model=plan.shown_model),
-                self._board.doing(Stage.MODEL, plan.shown_model or "the model"),
-            ):
-                return self._pool.load(plan.source, self._choose_device("cpu"))
-        except NnError as e:
-            raise BadModel(e.message, "wasmlrun models lock MANIFEST writes the list anew") from e
-        except OutOfMemoryError as e:
-            what = f"model {plan.shown_model}: {e}"
-            raise exceeded("process_memory", plan.limits.process_memory, what) from e
-        except EngineError as e:
-            raise BadModel(
-                f"model {plan.shown_model} cannot be read as {plan.source.encoding.value}: {e}",
-                "check the file: is it complete, and of the format its name says?",
-            ) from e
 
 
 def _picture_input(graph: Graph | None) -> Port | None:

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wasmlrun.classifier import Classifier, Options
 from wasmlrun.errors import EXIT_EXPECTATION, EXIT_OK, LimitExceeded, WasmlrunError
 from wasmlrun.expectation import unmet
+from wasmlrun.loading import Loading
 from wasmlrun.messages import Messages
-from wasmlrun.plan import Plan
+from wasmlrun.plan import Options, Plan
 from wasmlrun.process import bound_memory
 from wasmlrun.report import ImageResult, Report
 from wasmlrun.stages import Board
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from wasmlrun.backends import Backend
     from wasmlrun.cache import Cache
     from wasmlrun.trace import Trace
-
-__all__ = ["Options", "classify"]
 
 
 def classify(
@@ -48,7 +46,10 @@ def classify(
     board.timeout = plan.limits.timeout
     board.deadline = board.deadline or time.monotonic() + plan.limits.timeout
     bound_memory(plan.limits.process_memory)
-    classifier = Classifier(plan, options, backend, cache, board, messages, trace)
+    loading = Loading(plan, options, backend, board, messages.warn, trace)
+    from wasmlrun.classifier import Classifier  # while the model is loaded
+
+    classifier = Classifier(plan, options, loading, cache, board, messages, trace)
     for name, outcome in classifier.outcomes(names[board.done :]):
         code = _report(name, outcome, report, messages)
         board.report(board.done + 1, _combined(board.code, code))

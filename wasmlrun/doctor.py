@@ -144,8 +144,8 @@ def _model_test(backend: OpenVINO, cache: Cache, board: Board, messages: Message
 
     from PIL import Image
 
-    from wasmlrun.classify import Options, classify
-    from wasmlrun.plan import Wishes, make_plan
+    from wasmlrun.classify import classify
+    from wasmlrun.plan import Options, Wishes, make_plan
 
     kept = _Kept()
     with tempfile.TemporaryDirectory(prefix="wasmlrun-doctor-") as folder:

@@ -52,6 +52,8 @@ def read_labels(path: Path) -> list[str]:
     labels = [line.strip() for line in text.rstrip().split("\n")]
     if labels == [""]:
         raise BadLabels(f"labels {path} is empty", "one label a line is expected")
+    if not labels[0].startswith("0"):
+        return labels
     numbered = [re.match(r"(\d{1,9})\s*[:,\s]\s*(\S.*)", line) for line in labels]
     if all(m and int(m[1]) == n for n, m in enumerate(numbered)):
         return [m[2] for m in numbered if m]

@@ -14,7 +14,7 @@ from wasmlrun.errors import BadManifest, BadModel, BadWorker
 from wasmlrun.grant import Grant, from_manifest, with_writable
 from wasmlrun.labels import read_labels
 from wasmlrun.languages import SCRIPTS
-from wasmlrun.limits import Limits, with_limits
+from wasmlrun.limits import MAX_PIXELS, Limits, with_limits
 from wasmlrun.manifest import Classify, Manifest, Mount, read_manifest
 from wasmlrun.modelfile import ModelSource, read_model
 from wasmlrun.mounts import parse_mounts
@@ -35,6 +35,17 @@ class Wishes(Record):
     allow_outside: bool = False
     limits: Mapping[str, Any] = NOTHING
     dirs: Sequence[str] = ()
+
+
+class Options(Record):
+    """What the command line says beyond the plan."""
+
+    top: int = 5
+    expect: str | None = None
+    min_score: float | None = None
+    device: str | None = None
+    strict_device: bool = False
+    max_pixels: int = MAX_PIXELS
 
 
 class Plan(Record):

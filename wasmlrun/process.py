@@ -1,4 +1,4 @@
-"""What this process as a whole may do: how much memory, in which pages, who writes to stderr."""
+"""What this process as a whole does with memory, and who may write to its stderr."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from contextlib import contextmanager, suppress
 
 _muting = threading.Lock()
 
-# malloc.h and mman.h
+# malloc.h
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
-_MADV_HUGEPAGE = 14
-_LARGE = 2 << 20
 
 
 def bound_memory(size: int) -> None:
@@ -35,33 +33,22 @@ def bound_memory(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (size, hard))
 
 
-def use_large_pages(size: int = 64 << 20) -> None:
-    """Let `size` bytes of the heap come in large pages, of which none is there before it is used.
+def keep_one_heap() -> None:
+    """Let all threads share one heap, and give nothing of it back.
 
-    A model fills tens of megabytes, and each page of 4 KiB interrupts the thread that fills it:
-    a third of the time that it takes to import one. For a process with one thing to do: all
-    its threads share the heap. Only glibc has what this takes; elsewhere nothing happens.
+    A model that is imported fills and frees tens of megabytes, and each page that is new to the
+    process interrupts it: this saves one in seven. For a process with one thing to do. Only
+    glibc has what it takes; elsewhere nothing happens.
     """
     if sys.platform != "linux":
         return
     import ctypes
 
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, "mallopt"):  # another C library
-        return
-    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
-    libc.free.argtypes = [ctypes.c_void_p]
-    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    libc.mallopt(_M_ARENA_MAX, 1)
-    # nothing in mappings of its own, and nothing given back: the heap is one piece
-    libc.mallopt(_M_MMAP_THRESHOLD, 1 << 30)
-    libc.mallopt(_M_TRIM_THRESHOLD, 1 << 30)
-    start = libc.malloc(size)
-    libc.free(start)
-    if start:
-        first = -(-start // _LARGE) * _LARGE
-        # refused where the system has no large pages or the heap could not grow: no harm done
-        libc.madvise(first, (start + size - first) // _LARGE * _LARGE, _MADV_HUGEPAGE)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 1)
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
+        mallopt(_M_TRIM_THRESHOLD, 1 << 30)
 
 
 @contextmanager

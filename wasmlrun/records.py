@@ -17,8 +17,6 @@ _REQUIRED: Any = object()
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 """The default of fields that are mappings."""
 
-R = TypeVar("R", bound="Record")
-
 
 @dataclass_transform(frozen_default=True)
 class Record:
@@ -59,6 +57,10 @@ class Record:
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in _values(self).items())
         return f"{type(self).__name__}({shown})"
+
+
+# after the class: a bound that is a string would be compiled, the first text of a warm run to be
+R = TypeVar("R", bound=Record)
 
 
 def replace(record: R, **changes: Any) -> R:

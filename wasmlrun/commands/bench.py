@@ -57,9 +57,10 @@ def command(
         from wasmlrun import bench
         from wasmlrun.backends.openvino import OpenVINO
         from wasmlrun.cache import Cache, default_root
-        from wasmlrun.classifier import Classifier, Options
+        from wasmlrun.classifier import Classifier
         from wasmlrun.imagefile import read_image
-        from wasmlrun.plan import Wishes, make_plan
+        from wasmlrun.loading import Loading
+        from wasmlrun.plan import Options, Wishes, make_plan
         from wasmlrun.report_bench import draw, write
         from wasmlrun.stages import Board
 
@@ -81,7 +82,8 @@ def command(
         cold, warm = bench.whole_processes(arguments, runs)
         board, cache = Board(), Cache(default_root())
         # no clock: a benchmark takes as long as it takes
-        classifier = Classifier(plan, Options(), OpenVINO(cache=cache), cache, board, messages)
+        loading = Loading(plan, Options(), OpenVINO(cache=cache), board, messages.warn)
+        classifier = Classifier(plan, Options(), loading, cache, board, messages)
         latencies, rate = bench.warm_loop(classifier, image, 10 * runs)
         direct, sandboxed = bench.sandbox_overhead(classifier, image, 10 * runs)
         result = bench.Benchmark(

@@ -73,20 +73,18 @@ def classify_images(
 
     def work(board: Board) -> int:
         from wasmlrun.backends.openvino import OpenVINO
-        from wasmlrun.process import use_large_pages
+        from wasmlrun.process import keep_one_heap
         from wasmlrun.tasks import Task, parallel
 
         if len(images) == 1:
-            use_large_pages()
+            keep_one_heap()
         cache = cache_from(rest["no_cache"], messages.detail)
         backend = OpenVINO(rest["precision"], cache, parallel(len(images), careful=board.careful))
         if not board.careful:
             Task(backend.prepare)
-        from wasmlrun.classifier import Options
-        from wasmlrun.classify import classify
         from wasmlrun.imagefile import STDIN, missing
         from wasmlrun.paths import exists
-        from wasmlrun.plan import Wishes, make_plan
+        from wasmlrun.plan import Options, Wishes, make_plan
 
         try:
             if all(name != STDIN and not exists(Path(name)) for name in images):
@@ -114,6 +112,8 @@ def classify_images(
                 strict_device=rest["strict_device"],
                 max_pixels=max_pixels or MAX_PIXELS,
             )
+            from wasmlrun.classify import classify
+
             return classify(
                 images, plan, options, backend, cache, board, report, messages, recorder
             )
