@@ -2,10 +2,52 @@
 
 from __future__ import annotations
 
-from wasmlrun.errors import BadImage, BadModel, LimitExceeded, WasmlrunError, WorkerFailed
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wasmlrun import supervise
+from wasmlrun.errors import (
+    EXIT_INTERRUPTED,
+    BadImage,
+    BadModel,
+    LimitExceeded,
+    WasmlrunError,
+    WorkerFailed,
+)
 from wasmlrun.limits import Limits, timeout_error
-from wasmlrun.stages import Stage
+from wasmlrun.messages import Messages
+from wasmlrun.stages import Board, Stage
 from wasmlrun.supervise import Death
+
+if TYPE_CHECKING:
+    from wasmlrun.trace import Trace
+
+
+def supervised(
+    work: Callable[[Board], int],
+    told: Callable[[WasmlrunError, Death, Board], int | None],
+    messages: Messages,
+    trace: Trace | None = None,
+    again: Callable[[Death, Board], bool] = lambda death, board: False,
+) -> int:
+    """Do a command's work in a child and return its exit code; the trace hears how it ended.
+
+    A child that died is an error, which `told` tells the user; it returns the exit code, or
+    None to have the rest of the work done. With `again` the same work is tried once more.
+    """
+
+    def on_death(death: Death, board: Board) -> int | None:
+        if again(death, board):
+            return None
+        error = error_of(death, board.timeout)
+        if trace is not None:
+            trace.instant("killed", error=error.message)
+        return told(error, death, board)
+
+    code = supervise.supervise(work, on_death, messages)
+    if trace is not None and code == EXIT_INTERRUPTED:
+        trace.instant("interrupted")
+    return code
 
 
 def error_of(death: Death, timeout: float) -> WasmlrunError:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from wasmlrun.errors import BadImage
+from wasmlrun.paths import exists
 
 STDIN = "-"
 
@@ -38,6 +40,11 @@ def read_image(name: str) -> bytes:
     if not data:
         raise BadImage(f"image {name} is empty")
     return data
+
+
+def none_is_there(names: Sequence[str]) -> bool:
+    """Whether every one of these is a file that does not exist."""
+    return all(name != STDIN and not exists(Path(name)) for name in names)
 
 
 def missing(name: str) -> BadImage:

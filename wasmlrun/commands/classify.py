@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wasmlrun.commandline import (
     VERBOSITY,
@@ -18,42 +19,42 @@ from wasmlrun.commandline import (
 )
 from wasmlrun.commands.options import CACHE, DEVICE, LIMITS, TRACE
 
+if TYPE_CHECKING:
+    from wasmlrun.messages import Messages
+    from wasmlrun.report import Report
+    from wasmlrun.stages import Board
+    from wasmlrun.trace import Trace
+
 
 def classify_images(
     images: tuple[str, ...],
     worker: str | None,
-    manifest: Path | None,
-    model: str | None,
-    labels: Path | None,
-    top: int,
     as_json: bool,
-    expect: str | None,
-    min_score: float | None,
-    dirs: tuple[str, ...],
-    writable: tuple[str, ...],
-    arguments: tuple[str, ...],
-    input_layout: str | None,
-    max_pixels: int | None,
     trace: Path | None,
     install: bool,
     verbosity: int,
-    **rest: Any,
+    **wanted: Any,
 ) -> int:
     """Classify images with a WebAssembly worker and print the top-k labels.
 
     IMAGE is a file, or - for standard input.
     """
-    from wasmlrun.commands.options import cache_from, chosen_limits, trace_from
-    from wasmlrun.death import error_of
-    from wasmlrun.errors import EXIT_INTERRUPTED, WasmlrunError
-    from wasmlrun.limits import MAX_PIXELS
+    from wasmlrun.commands.options import trace_from
+    from wasmlrun.death import supervised
+    from wasmlrun.errors import WasmlrunError
     from wasmlrun.messages import Messages
     from wasmlrun.report import choose
-    from wasmlrun.stages import Board, Stage
-    from wasmlrun.supervise import Death, supervise
+    from wasmlrun.stages import Stage
+    from wasmlrun.supervise import Death
 
     messages = Messages(verbosity)
     report = choose(as_json)
+
+    def fail(image: str | None, error: WasmlrunError) -> int:
+        report.failure(image, error)
+        messages.error(error)
+        return error.exit_code
+
     if worker is not None and not worker.endswith(".wasm"):
         from wasmlrun.commands.options import interpreter
 
@@ -61,83 +62,90 @@ def classify_images(
         try:
             interpreter(Path(worker), messages, install=install)
         except WasmlrunError as error:
-            report.failure(None, error)
-            messages.error(error)
-            return error.exit_code
+            return fail(None, error)
     recorder = trace_from(trace, messages)
 
-    def fail(image: str | None, error: WasmlrunError) -> int:
-        report.failure(image, error)
-        messages.error(error)
-        return error.exit_code
-
     def work(board: Board) -> int:
-        from wasmlrun.backends.openvino import OpenVINO
-        from wasmlrun.process import keep_one_heap
-        from wasmlrun.tasks import Task, parallel
+        from wasmlrun.imagefile import missing, none_is_there
 
-        if len(images) == 1:
-            keep_one_heap()
-        cache = cache_from(rest["no_cache"], messages.detail)
-        backend = OpenVINO(rest["precision"], cache, parallel(len(images), careful=board.careful))
-        if not board.careful:
-            Task(backend.prepare)
-        from wasmlrun.imagefile import STDIN, missing
-        from wasmlrun.paths import exists
-        from wasmlrun.plan import Options, Wishes, make_plan
-
+        if none_is_there(images):  # the cheapest and commonest mistake, told before all others
+            return max(fail(name, missing(name)) for name in images)
         try:
-            if all(name != STDIN and not exists(Path(name)) for name in images):
-                # the cheapest and commonest mistake is told before all others
-                return max(fail(name, missing(name)) for name in images)
-            plan = make_plan(
-                Wishes(
-                    worker,
-                    manifest,
-                    model,
-                    labels,
-                    writable,
-                    input_layout,
-                    arguments,
-                    rest["allow_outside"],
-                    chosen_limits(rest),
-                    dirs,
-                )
-            )
-            options = Options(
-                top=top,
-                expect=expect,
-                min_score=min_score,
-                device=rest["device"],
-                strict_device=rest["strict_device"],
-                max_pixels=max_pixels or MAX_PIXELS,
-            )
-            from wasmlrun.classify import classify
-
-            return classify(
-                images, plan, options, backend, cache, board, report, messages, recorder
-            )
+            return _work(images, worker, wanted, board, report, messages, recorder)
         except WasmlrunError as error:
             return fail(None, error)
 
-    def on_death(death: Death, board: Board) -> int | None:
-        if not death.timed_out and not board.careful:
-            # much went on side by side: once more, one thing at a time, to see what it was
-            board.careful = True
-            return None
-        error = error_of(death, board.timeout)
-        if recorder is not None:
-            recorder.instant("killed", error=error.message)
+    def again(death: Death, board: Board) -> bool:
+        if death.timed_out or board.careful:
+            return False
+        # much went on side by side: once more, one thing at a time, to see what it was
+        board.careful = True
+        return True
+
+    def told(error: WasmlrunError, death: Death, board: Board) -> int | None:
         code = fail(images[board.done] if board.done < len(images) else None, error)
         board.report(board.done + 1, board.code or code)
         # another image may fare better; another try of the same model would not
         hopeless = death.timed_out or any(d.stage is Stage.MODEL for d in death.doing)
         return board.code if hopeless or board.done >= len(images) else None
 
-    code = supervise(work, on_death, messages)
-    if recorder is not None and code == EXIT_INTERRUPTED:
-        recorder.instant("interrupted")
-    return code
+    return supervised(work, told, messages, recorder, again)
+
+
+def _work(
+    images: Sequence[str],
+    worker: str | None,
+    wanted: Mapping[str, Any],
+    board: Board,
+    report: Report,
+    messages: Messages,
+    recorder: Trace | None,
+) -> int:
+    """What is done in the child; its exit code.
+
+    Raises:
+        WasmlrunError: nothing could be classified.
+    """
+    from wasmlrun.backends.openvino import OpenVINO
+    from wasmlrun.commands.options import cache_from, chosen_limits
+    from wasmlrun.process import keep_one_heap
+    from wasmlrun.tasks import Task, parallel
+
+    if len(images) == 1:
+        keep_one_heap()
+    cache = cache_from(wanted["no_cache"], messages.detail)
+    streams = parallel(len(images), careful=board.careful)
+    backend = OpenVINO(wanted["precision"], cache, streams)
+    if not board.careful:
+        Task(backend.prepare)  # while the rest is imported
+    from wasmlrun.limits import MAX_PIXELS
+    from wasmlrun.plan import Options, Wishes, make_plan
+
+    plan = make_plan(
+        Wishes(
+            worker=worker,
+            manifest=wanted["manifest"],
+            model=wanted["model"],
+            labels=wanted["labels"],
+            writable=wanted["writable"],
+            input_layout=wanted["input_layout"],
+            arguments=wanted["arguments"],
+            allow_outside=wanted["allow_outside"],
+            limits=chosen_limits(wanted),
+            dirs=wanted["dirs"],
+        )
+    )
+    options = Options(
+        top=wanted["top"],
+        expect=wanted["expect"],
+        min_score=wanted["min_score"],
+        device=wanted["device"],
+        strict_device=wanted["strict_device"],
+        max_pixels=wanted["max_pixels"] or MAX_PIXELS,
+    )
+    from wasmlrun.classify import classify
+
+    return classify(images, plan, options, backend, cache, board, report, messages, recorder)
 
 
 command = Command(

@@ -20,11 +20,11 @@ def command(as_json: bool, verbosity: int) -> int:
     """
     import time
 
-    from wasmlrun.death import error_of
-    from wasmlrun.errors import EXIT_EXPECTATION, EXIT_OK
+    from wasmlrun.death import supervised
+    from wasmlrun.errors import EXIT_EXPECTATION, EXIT_OK, WasmlrunError
     from wasmlrun.messages import Messages
     from wasmlrun.stages import Board
-    from wasmlrun.supervise import Death, supervise
+    from wasmlrun.supervise import Death
 
     messages = Messages(verbosity)
 
@@ -33,14 +33,13 @@ def command(as_json: bool, verbosity: int) -> int:
         from wasmlrun.doctor import examine
         from wasmlrun.report_doctor import write
 
-        board.deadline = time.monotonic() + TIMEOUT
+        board.timeout, board.deadline = TIMEOUT, time.monotonic() + TIMEOUT
         findings = examine(Cache(default_root(), tell=messages.detail), board, messages)
         write(findings, as_json=as_json)
         return EXIT_OK if findings.healthy else EXIT_EXPECTATION
 
-    def on_death(death: Death, board: Board) -> int:
-        error = error_of(death, TIMEOUT)
+    def told(error: WasmlrunError, _: Death, __: Board) -> int:
         messages.error(error)
         return error.exit_code
 
-    return supervise(work, on_death, messages)
+    return supervised(work, told, messages)

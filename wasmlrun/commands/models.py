@@ -134,22 +134,21 @@ def info(model: str, as_json: bool, verbosity: int) -> int:
     shapes and indices. A model that is not pulled is described from the catalogue alone.
     """
     from wasmlrun import report_models
-    from wasmlrun.death import error_of
-    from wasmlrun.supervise import Death, supervise
+    from wasmlrun.death import supervised
+    from wasmlrun.supervise import Death
 
     messages, report = Messages(verbosity), report_models.choose(as_json)
 
     def work(board: Board) -> int:
         return _guarded(None, lambda: report.facts(*_facts(model, board)), report, messages)
 
-    def on_death(death: Death, board: Board) -> int:
-        error = error_of(death, board.timeout)
+    def told(error: WasmlrunError, _: Death, __: Board) -> int:
         report.failure(None, error)
         messages.error(error)
         return error.exit_code
 
     # an engine may not survive a file that is made to attack it
-    return supervise(work, on_death, messages)
+    return supervised(work, told, messages)
 
 
 def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, str]]]:

@@ -32,11 +32,11 @@ def run_worker(
     never a network.
     """
     from wasmlrun.commands.options import cache_from, chosen_limits, trace_from
-    from wasmlrun.death import error_of
-    from wasmlrun.errors import EXIT_INTERRUPTED, WasmlrunError
+    from wasmlrun.death import supervised
+    from wasmlrun.errors import WasmlrunError
     from wasmlrun.messages import Messages
     from wasmlrun.stages import Board
-    from wasmlrun.supervise import Death, supervise
+    from wasmlrun.supervise import Death
 
     messages = Messages(verbosity)
     recorder = trace_from(trace, messages)
@@ -95,17 +95,11 @@ def run_worker(
             return error.exit_code
         return 0
 
-    def on_death(death: Death, board: Board) -> int:
-        error = error_of(death, board.timeout)
-        if recorder is not None:
-            recorder.instant("killed", error=error.message)
+    def told(error: WasmlrunError, _: Death, __: Board) -> int:
         messages.error(error)
         return error.exit_code
 
-    code = supervise(work, on_death, messages)
-    if recorder is not None and code == EXIT_INTERRUPTED:
-        recorder.instant("interrupted")
-    return code
+    return supervised(work, told, messages, recorder)
 
 
 command = Command(
