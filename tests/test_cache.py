@@ -235,6 +235,15 @@ def test_without_a_place_nothing_is_kept() -> None:
 # --- size ---------------------------------------------------------------------------------------
 
 
+def test_a_name_that_is_no_text(tmp_path: Path) -> None:
+    said: list[str] = []
+    cache = Cache(tmp_path / "cache", tell=said.append)
+    cache.put("kind", KEY, "worker \udcff.wasm", b"payload")
+    assert cache.get("kind", KEY) is not None
+    assert [entry.what for entry in cache.entries()] == ["worker \\udcff.wasm"]
+    assert said == []
+
+
 def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache", bound=3500)
     keys = [key_of(str(n)) for n in range(3)]

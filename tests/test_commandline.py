@@ -99,6 +99,17 @@ def test_whatever_needs_a_word_is_left_to_click(words: list[str]) -> None:
     assert read(classify.command, words) is None
 
 
+def test_a_file_that_cannot_be_read_is_told_by_whoever_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # root may read everything
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    path = tmp_path / "m.toml"
+    path.touch()
+    words = ["x.jpg", "--manifest", str(path)]
+    assert read(classify.command, words) == by_click(classify.command, words)
+
+
 @pytest.mark.parametrize(
     ("word", "size"),
     [("1", 1), ("512M", 512 << 20), ("2g", 2 << 30), ("1KiB", 1024), ("3B", 3), ("8gb", 8 << 30)],
@@ -107,7 +118,9 @@ def test_a_size_has_a_unit_or_none(word: str, size: int) -> None:
     assert Size(1 << 53).read(word) == size
 
 
-@pytest.mark.parametrize("word", ["0", "", "M", "1T", "-1", "1.5M", "1 M", "9" * 30])
+@pytest.mark.parametrize(
+    "word", ["0", "", "M", "1T", "-1", "1.5M", "1 M", "9" * 30, "5\N{KELVIN SIGN}", "٣"]
+)
 def test_what_is_no_size(word: str) -> None:
     with pytest.raises(ValueError, match="is no size: write 1000000, 512M or 2G"):
         Size(1 << 53).read(word)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,19 @@ def test_nothing_is_installed_without_a_word(tmp_path: Path) -> None:
             tmp_path / "tool", "tool", "1 MB", "get tool", lambda _: pytest.fail("installed")
         )
     assert caught.value.hint == "say --install, or: get tool"
+
+
+def test_ctrl_c_at_the_question_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    import click
+
+    def interrupted(*_: object, **__: object) -> bool:
+        raise click.Abort
+
+    monkeypatch.setattr(click, "confirm", interrupted)
+    for stream in (sys.stdin, sys.stderr):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        Installer(Messages(), allowed=None).allow("tool", "1 MB", "get tool")
 
 
 def test_half_an_installation_never_counts(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -88,14 +89,40 @@ def test_a_warm_run_reads_no_model_and_compiles_nothing(
         OpenVINO().load(model, "CPU")
 
 
-def test_one_heap_works_with_and_without_glibc() -> None:
+ONE_HEAP = """
+import ctypes, sys, threading
+from wasmlrun import process
+kept = ctypes.CDLL
+{first}
+process.keep_one_heap()
+libc = kept(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+found = []
+thread = threading.Thread(target=lambda: found.append(libc.malloc(1 << 20)))
+thread.start()
+thread.join()
+with open("/proc/self/maps") as maps:
+    heap = next(line.split()[0] for line in maps if line.endswith("[heap]\\n"))
+low, high = (int(end, 16) for end in heap.split("-"))
+print(low <= found[0] < high)
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "one"),
+    [
+        ("", True),
+        # where there is nothing that could be done, nothing is
+        ("sys.platform = 'darwin'", False),
+        ("ctypes.CDLL = lambda name: object()", False),
+    ],
+)
+def test_threads_share_one_heap(first: str, one: bool) -> None:
     """In processes of their own: a heap stays as it is."""
-    program = (
-        "import ctypes, sys\n"
-        "from wasmlrun import process\n"
-        "{}\n"
-        "process.keep_one_heap()\n"
-        "assert len(ctypes.create_string_buffer(4 << 20)) == 4 << 20\n"
+    if not Path("/proc/self/maps").exists() or not hasattr(ctypes.CDLL(None), "mallopt"):
+        pytest.skip("another C library than glibc, or another system than Linux")
+    program = ONE_HEAP.format(first=first)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    for otherwise in ("", "sys.platform = 'darwin'", "ctypes.CDLL = lambda name: object()"):
-        subprocess.run([sys.executable, "-c", program.format(otherwise)], check=True)
+    assert done.stdout.strip() == str(one)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from wasmtime import _bindings as package
 
-from wasmlrun.wasi import Setup
+from wasmlrun.wasi import Lent, Setup
 from wasmlrun.wasm import Caller, Engine, Exited, Linker, Module, Refused, Store, Trap, capi, wasi
 from wasmlrun.wasm import linker as linker_module
 
@@ -34,13 +34,16 @@ def run(code: bytes, handler: Callable[..., int], engine: Engine | None = None) 
     linker.define("host", "f", 2, handler)
     store = Store(engine)
     store.set_limits(memory=1 << 20, table=10, instances=1, epochs=1, fuel=None)
-    wasi.give(store, Setup((), ("guest",), (), b"", lambda data: None, lambda data: None))
+    lent = Lent()
+    wasi.give(store, Setup((), ("guest",), (), b"", lambda data: None, lambda data: None), lent)
+    module = Module.compiled(engine, code)
     try:
-        linker.link(Module.compiled(engine, code)).run(store)
+        linker.link(module).run(store, module.functions()["_start"][1])
     except Exited as e:
         return e.code
     finally:
         store.close()
+        lent.wait()
     return 0
 
 
@@ -88,6 +91,28 @@ def test_functions_are_declared_as_the_package_has_them(name: str) -> None:
         assert (mine is None) == (theirs is None)
 
 
+@pytest.mark.parametrize(
+    ("own", "function", "place"),
+    [
+        (capi.HostFunction, "wasmtime_linker_define_func", 6),
+        (capi.Finalizer, "wasmtime_linker_define_func", 8),
+        (capi.Finalizer, "wasmtime_store_new", 2),
+        (capi.Write, "wasi_config_set_stdout_custom", 1),
+        (capi.Finalizer, "wasi_config_set_stdout_custom", 3),
+    ],
+)
+def test_callbacks_are_of_the_packages_types(own: Any, function: str, place: int) -> None:
+    assert capi._FUNCTIONS[function][1][place] is own
+    theirs = getattr(package, f"_{function}").argtypes[place]
+    mine = (own._restype_, *own._argtypes_)
+    known = (theirs._restype_, *theirs._argtypes_)
+    assert len(mine) == len(known)
+    for a, b in zip(mine, known, strict=True):
+        # a pointer that is returned is a number to the package
+        assert (a is None) == (b is None)
+        assert a is None or ctypes.sizeof(a) == ctypes.sizeof(b)
+
+
 # --- calls of the host ----------------------------------------------------------------------
 
 
@@ -130,9 +155,12 @@ def test_what_a_handler_raises_ends_the_guest_and_comes_back_unchanged(wat: Asse
     def handler(_: Caller, *__: int) -> int:
         raise error
 
+    error.__cause__ = ValueError("why")
     with pytest.raises(MarkedError) as raised:
         run(wat(CALLING), handler)
     assert raised.value is error
+    assert str(error.__cause__) == "why"
+    assert error.__context__ is None
 
 
 def test_guests_side_by_side_get_their_own_errors(wat: Assemble) -> None:
@@ -159,13 +187,26 @@ def test_guests_side_by_side_get_their_own_errors(wat: Assemble) -> None:
     assert found == {number: [number] * 20 for number in range(4)}
 
 
+PRINTING = """(module
+  (import "wasi_snapshot_preview1" "fd_write"
+    (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\\10\\00\\00\\00\\05\\00\\00\\00")
+  (func (export "_start")
+    (call $exit (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"""
+
+
 def test_handlers_and_streams_are_let_go_with_what_uses_them(wat: Assemble) -> None:
     gc.collect()
-    before = len(linker_module._handlers._kept), len(wasi._sinks._kept)
-    for _ in range(3):
+    before = len(linker_module._handlers._kept)
+    for _ in range(30):
         run(wat(CALLING), lambda *_: 0)
+        # its stream is served by a thread of wasmtime's
+        assert run(wat(PRINTING), lambda *_: 0) == 0
+        assert not wasi._sinks._kept
     gc.collect()
-    assert (len(linker_module._handlers._kept), len(wasi._sinks._kept)) == before
+    assert len(linker_module._handlers._kept) == before
 
 
 # --- how a guest ends -----------------------------------------------------------------------
@@ -181,6 +222,11 @@ def test_a_start_function_with_parameters_is_no_crash(wat: Assemble) -> None:
         run(wat('(module (func (export "_start") (param i32)))'), lambda *_: 0)
 
 
+def test_a_start_function_may_have_results(wat: Assemble) -> None:
+    text = '(module (func (export "_start") (result i32 i64) (i32.const 1) (i64.const 2)))'
+    assert run(wat(text), lambda *_: 0) == 0
+
+
 def test_an_exit_code_passes_through(wat: Assemble) -> None:
     assert run(wat(CALLING), lambda *_: 7) == 7
 
@@ -193,7 +239,7 @@ def test_what_is_no_module_is_refused() -> None:
 def test_machine_code_of_other_settings_is_refused(wat: Assemble, tmp_path: Path) -> None:
     path = tmp_path / "code"
     path.write_bytes(Module.compiled(Engine(fuel=True), wat(CALLING)).serialize())
-    assert Module.restored(Engine(fuel=True), path).functions() == {"_start"}
+    assert Module.restored(Engine(fuel=True), path).functions() == {"_start": (0, 0)}
     with pytest.raises(Refused, match="fuel"):
         Module.restored(Engine(), path)
     path.write_bytes(b"junk")
@@ -205,10 +251,11 @@ def test_imports_and_functions_of_a_module(wat: Assemble) -> None:
     text = """(module
       (import "a" "f" (func (param i32 i64 f32)))
       (import "b" "m" (memory 1))
-      (func (export "run")) (global (export "g") i32 (i32.const 0)))"""
+      (func (export "run") (param i32) (result i64 i64) unreachable)
+      (global (export "g") i32 (i32.const 0)))"""
     module = Module.compiled(Engine(), wat(text))
     assert module.imports() == [("a", "f", 3), ("b", "m", -1)]
-    assert module.functions() == {"run"}
+    assert module.functions() == {"run": (1, 2)}
 
 
 def test_a_name_is_defined_once(wat: Assemble) -> None:
@@ -221,27 +268,23 @@ def test_a_name_is_defined_once(wat: Assemble) -> None:
         linker.define("host", "f", 0, lambda *_: 0)
 
 
-def test_a_stream_that_fails_is_an_error_for_the_guest_alone(wat: Assemble) -> None:
-    text = """(module
-      (import "wasi_snapshot_preview1" "fd_write"
-        (func $w (param i32 i32 i32 i32) (result i32)))
-      (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-      (memory (export "memory") 1)
-      (data (i32.const 0) "\\10\\00\\00\\00\\05\\00\\00\\00")
-      (func (export "_start")
-        (call $exit (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"""
-
+@pytest.mark.parametrize("error", [OSError("the reader went away"), SystemExit(3)])
+def test_a_stream_that_fails_is_an_error_for_the_guest_alone(
+    wat: Assemble, error: BaseException
+) -> None:
     def broken(_: bytes) -> None:
-        raise OSError("the reader went away")
+        raise error
 
-    engine = Engine()
+    engine, lent = Engine(), Lent()
     linker, store = Linker(engine), Store(engine)
     linker.define_wasi()
     store.set_limits(memory=1 << 20, table=10, instances=1, epochs=1, fuel=None)
-    wasi.give(store, Setup((), ("guest",), (), b"", broken, broken))
+    wasi.give(store, Setup((), ("guest",), (), b"", broken, broken), lent)
     with pytest.raises(Exited) as ended:
-        linker.link(Module.compiled(engine, wat(text))).run(store)
+        linker.link(Module.compiled(engine, wat(PRINTING))).run(store)
     assert ended.value.code == 29  # WASI's EIO
+    store.close()
+    lent.wait()
 
 
 def test_a_folder_that_is_not_there_cannot_be_given(tmp_path: Path) -> None:
@@ -250,4 +293,15 @@ def test_a_folder_that_is_not_there_cannot_be_given(tmp_path: Path) -> None:
     store = Store(Engine())
     mount = Mount(tmp_path / "none", "/none")
     with pytest.raises(Refused, match="none at /none"):
-        wasi.give(store, Setup((mount,), ("guest",), (), b"", None, None))
+        wasi.give(store, Setup((mount,), ("guest",), (), b"", None, None), Lent())
+
+
+def test_without_the_library_the_error_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> Path:
+        raise Refused("the wasmtime package is not installed")
+
+    monkeypatch.setattr(capi, "library_path", missing)
+    capi.library.cache_clear()
+    with pytest.raises(Refused, match="not installed"):
+        Engine()
+    capi.library.cache_clear()

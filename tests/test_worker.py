@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import struct
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from core_guests import ENDLESS, EXIT_7, printing, program
+from fakes import FakeBackend
 
+from wasmlrun import wasm
 from wasmlrun.errors import BadWorker, LimitExceeded, WasmlrunError, WorkerFailed
 from wasmlrun.grant import Grant
 from wasmlrun.limits import Limits
 from wasmlrun.manifest import Mount
 from wasmlrun.outcome import GuestRun
+from wasmlrun.session import GraphPool, Session
+from wasmlrun.stages import Board
 from wasmlrun.worker import Runtime, Worker
 
 # copies standard input to standard output
@@ -203,6 +208,64 @@ def test_an_endless_loop_ends_with_its_time(run: Callable[..., GuestRun]) -> Non
     assert isinstance(error, LimitExceeded)
     assert error.message == "the timeout limit of 0.2 s was reached: the run took longer"
     assert error.hint == "raise it with --timeout, or timeout under [limits] in the manifest"
+
+
+@pytest.mark.parametrize("kind", ["module", "component"])
+def test_a_time_that_ends_while_an_instance_is_made_is_not_missed(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import wasmtime
+    from component_guests import component
+
+    from wasmlrun import worker_component
+    from wasmlrun.adapter import VERSIONS
+
+    body = "(loop $l (br $l)) (i32.const 0)"
+    text = ENDLESS if kind == "module" else component(body, VERSIONS[-1])
+    path = tmp_path / "worker.wasm"
+    path.write_bytes(wasmtime.wat2wasm(text))
+    runtime = Runtime(Limits(timeout=1))
+    linked = Worker(runtime, path).linked(Grant(nn=True))
+
+    def ringing(make: Callable[..., object]) -> Callable[..., object]:
+        def made(*arguments: object) -> object:
+            runtime.start_clock(time.monotonic())
+            while not runtime.timed_out:
+                time.sleep(0.01)
+            time.sleep(0.05)  # until the epoch has ended as well
+            return make(*arguments)
+
+        return made
+
+    where = wasm if kind == "module" else worker_component
+    monkeypatch.setattr(where, "Store", ringing(where.Store))
+    # a tick that was missed is followed by another, so that the test ends
+    threading.Timer(4, lambda: [interrupt() for interrupt in runtime._interrupts]).start()
+    started = time.monotonic()
+    session = Session(GraphPool(FakeBackend(), Board()), {}, lambda target: "CPU")
+    with pytest.raises(LimitExceeded, match="the timeout limit of 1 s was reached"):
+        linked.run(session=session)
+    assert time.monotonic() - started < 3
+
+
+def test_a_guest_cannot_pretend_to_have_reached_a_limit(run: Callable[..., GuestRun]) -> None:
+    named = program("(call $f)").replace(
+        '(func (export "_start")',
+        '(func $wasmlrun_out_of_memory unreachable) (func (export "_start")',
+    )
+    error = refusal(run, named.replace("$f", "$wasmlrun_out_of_memory"))
+    assert isinstance(error, WorkerFailed)
+
+
+def test_a_start_function_may_have_a_result_and_no_arguments(
+    run: Callable[..., GuestRun],
+) -> None:
+    text = printing("hello", then="(i32.const 3)")
+    start = '(func (export "_start")'
+    assert run(text.replace(start, f"{start} (result i32)")).stdout == b"hello"
+    error = refusal(run, printing("x").replace(start, f"{start} (param i32)"))
+    assert isinstance(error, BadWorker)
+    assert "exports a _start that wants arguments" in error.message
 
 
 def test_a_guest_that_starts_with_too_much_memory_is_stopped(run: Callable[..., GuestRun]) -> None:

@@ -192,7 +192,9 @@ class Cache:
             temporary.chmod(0o600)
             temporary.replace(folder / digest)
             temporary = _temporary(index.parent)
-            temporary.write_text(f"{digest}\n{what}\n", encoding="utf-8")
+            # a name need not be text
+            index_text = f"{digest}\n{what}\n".encode(errors="backslashreplace")
+            temporary.write_bytes(index_text)
             temporary.replace(index)
         except OSError as e:
             self._tell(f"cache: cannot keep {what}: {e.strerror or e}")

@@ -155,7 +155,8 @@ def _type(kind: Kind) -> _AnyType | None:
     if isinstance(kind, File):
         from pathlib import Path
 
-        return click.Path(path_type=Path)
+        # whether it can be read is told by whoever reads it
+        return click.Path(path_type=Path, readable=False)
     if isinstance(kind, Whole):
         return click.IntRange(kind.least, kind.most)
     if isinstance(kind, Number):

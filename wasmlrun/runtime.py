@@ -13,6 +13,11 @@ from wasmlrun.limits import Limits
 class Trapped(Exception):
     """An engine ended a guest; the message is the engine's own."""
 
+    def __init__(self, message: str, limit: str | None = None) -> None:
+        """`limit` names the limit that was reached, where that is known better than by words."""
+        super().__init__(message)
+        self.limit = limit
+
 
 class Runtime:
     """Limits, cache, and the clock that interrupts guests."""
@@ -38,6 +43,13 @@ class Runtime:
         self._interrupts.append(interrupt)
         if self.timed_out:
             interrupt()
+
+    def check_time(self) -> None:
+        """To be asked by an engine after a guest's deadline was set: only a later end of the
+        time interrupts it. Raises Trapped.
+        """
+        if self.timed_out:
+            raise Trapped("the time is over")
 
     def start_clock(self, deadline: float) -> None:
         """Interrupt guests at `deadline`, a time of the monotonic clock."""

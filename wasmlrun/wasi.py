@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 
 from wasmlrun.errors import LimitExceeded
@@ -34,6 +36,33 @@ class Setup(Record):
     stdout: Sink | None
     """None is this process's own, as for `stderr`."""
     stderr: Sink | None
+
+
+class Lent:
+    """Sinks lent to an engine, until it has let go of them.
+
+    Streams are served by a thread of wasmtime's: what a guest wrote last may come when the
+    guest has ended, and the thread must not meet a Python that is shutting down.
+    """
+
+    def __init__(self) -> None:
+        self._returned: list[threading.Event] = []
+
+    def lend(self, sink: Sink) -> Sink:
+        """A sink for the engine alone, which does as `sink` does."""
+
+        def write(data: bytes) -> int | None:
+            return sink(data)
+
+        returned = threading.Event()
+        self._returned.append(returned)
+        weakref.finalize(write, returned.set)
+        return write
+
+    def wait(self) -> None:
+        """Wait until a store that was closed has let go of all."""
+        for returned in self._returned:
+            returned.wait(1)
 
 
 class CannotMount(Exception):
@@ -115,11 +144,8 @@ def sentence(text: str) -> str:
     return "; ".join(lines)[:400] or "no reason given"
 
 
-def limit_hit(text: str) -> str | None:
-    """The name of the limit that ended a guest, None when it was none of the engine's."""
-    why = sentence(text)
-    if OUT_OF_MEMORY in text:
-        return "memory"
+def limit_hit(why: str) -> str | None:
+    """The name of the limit that a sentence tells of, None when it is none of the engine's."""
     if "exceeds memory limits" in why:
         return "memory"
     if "exceeds table limits" in why:

@@ -168,11 +168,11 @@ class LinkedWorker:
         except Trapped as e:
             if runtime.timed_out:
                 raise timeout_error(runtime.limits) from e
-            raise self._trapped(str(e)) from e
+            raise self._trapped(e) from e
 
-    def _trapped(self, text: str) -> WorkerFailed | LimitExceeded:
-        why = sentence(text)
-        name = limit_hit(text)
+    def _trapped(self, trapped: Trapped) -> WorkerFailed | LimitExceeded:
+        why = sentence(str(trapped))
+        name = trapped.limit or limit_hit(why)
         if name is not None:
             value = getattr(self._runtime.limits, name)
             return exceeded(name, value, f"worker {self._path.name} wants more ({why})")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import threading
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,12 +14,11 @@ from wasmlrun import adapter, worlds
 from wasmlrun.component import Named, NotUnderstood, Outline, read
 from wasmlrun.errors import BadWorker
 from wasmlrun.grant import Grant, require_nn
-from wasmlrun.limits import Limits
 from wasmlrun.nn_component import ComponentBinding
 from wasmlrun.precompile import compiled
 from wasmlrun.runtime import Runtime, Trapped
 from wasmlrun.session import Session
-from wasmlrun.wasi import CannotMount, Setup, Sink, sentence
+from wasmlrun.wasi import OUT_OF_MEMORY, CannotMount, Lent, Setup, sentence
 
 _RUN = "wasi:cli/run@"
 
@@ -66,7 +63,7 @@ class ComponentProgram:
         for interface in self._nn:
             require_nn(grant, self._path, interface)
         return LinkedComponent(
-            self._runtime.limits,
+            self._runtime,
             self._engine,
             self._path,
             self._component,
@@ -101,20 +98,21 @@ class LinkedComponent:
 
     def __init__(
         self,
-        limits: Limits,
+        runtime: Runtime,
         engine: Engine,
         path: Path,
         component: Component,
         run: str,
         nn: Sequence[str],
     ) -> None:
-        self._limits = limits
+        self._runtime = runtime
+        self._uses_nn = bool(nn)
         self._engine = engine
         self._component = component
         self._run = run
         # a component's memories cannot be seen from outside
         self.memory_used = 0
-        self._nn = ComponentBinding(limits.tensor_bytes)
+        self._nn = ComponentBinding(runtime.limits.tensor_bytes)
         self._linker = Linker(engine)
         try:
             self._linker.add_wasip2()
@@ -126,9 +124,10 @@ class LinkedComponent:
     def start(self, setup: Setup, session: Session | None) -> int:
         """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
         store = self._store()
-        returned: list[threading.Event] = []
+        lent = Lent()
         try:
-            store.set_wasi(_wasi(setup, returned))
+            store.set_wasi(_wasi(setup, lent))
+            self._runtime.check_time()
             with self._nn.serving(session):
                 return self._run_in(store)
         except ExitTrap as e:
@@ -136,23 +135,23 @@ class LinkedComponent:
         except Trap as e:
             raise Trapped(e.message) from e
         except WasmtimeError as e:
-            raise Trapped(str(e)) from e
+            text = str(e)
+            # the adapter's own memory is limited too, and it has no other way to say so
+            full = self._uses_nn and OUT_OF_MEMORY in text
+            raise Trapped(text, "memory" if full else None) from e
         finally:
             store.close()
-            # the streams are served by a thread of wasmtime's: what the guest wrote last comes
-            # now, and the thread must not meet a Python that is shutting down
-            for event in returned:
-                event.wait(1)
+            lent.wait()
 
     def _store(self) -> Store:
-        limits = self._limits
+        limits = self._runtime.limits
         store = Store(self._engine)
         store.set_limits(
             memory_size=limits.memory, table_elements=limits.table, instances=limits.instances
         )
         if limits.fuel is not None:
             store.set_fuel(limits.fuel)
-        # the first tick of the epoch ends the guest; none comes before the time is over
+        # the first tick of the epoch ends the guest; it comes when the time is over
         store.set_epoch_deadline(1)
         return store
 
@@ -167,11 +166,8 @@ class LinkedComponent:
         return 1 if isinstance(outcome, Variant) and outcome.tag == "err" else 0
 
 
-def _wasi(setup: Setup, returned: list[threading.Event]) -> WasiConfig:
-    """The setup in the form of wasmtime's Python package. Raises CannotMount.
-
-    The events in `returned` are set when wasmtime has let go of the streams.
-    """
+def _wasi(setup: Setup, lent: Lent) -> WasiConfig:
+    """The setup in the form of wasmtime's Python package. Raises CannotMount."""
     wasi = WasiConfig()
     wasi.argv = list(setup.arguments)
     wasi.env = list(setup.environ)
@@ -182,27 +178,17 @@ def _wasi(setup: Setup, returned: list[threading.Event]) -> WasiConfig:
     if setup.stdout is None:
         wasi.inherit_stdout()
     else:
-        wasi.stdout_custom = _lent(setup.stdout, returned)
+        wasi.stdout_custom = lent.lend(setup.stdout)
     if setup.stderr is None:
         wasi.inherit_stderr()
     else:
-        wasi.stderr_custom = _lent(setup.stderr, returned)
+        wasi.stderr_custom = lent.lend(setup.stderr)
     for mount in setup.mounts:
         try:
             wasi.preopen_dir(str(mount.host), mount.guest, mount.writable)
         except WasmtimeError as e:
             raise CannotMount(f"{mount.host} at {mount.guest}") from e
     return wasi
-
-
-def _lent(sink: Sink, returned: list[threading.Event]) -> Sink:
-    def write(data: bytes) -> int | None:
-        return sink(data)
-
-    event = threading.Event()
-    returned.append(event)
-    weakref.finalize(write, event.set)
-    return write
 
 
 def _stdin_bytes(wasi: WasiConfig, data: bytes) -> None:

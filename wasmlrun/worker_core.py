@@ -12,7 +12,7 @@ from wasmlrun.grant import Grant, require_nn
 from wasmlrun.precompile import compiled
 from wasmlrun.runtime import Runtime, Trapped
 from wasmlrun.session import Session
-from wasmlrun.wasi import CannotMount, Setup, sentence
+from wasmlrun.wasi import CannotMount, Lent, Setup, sentence
 from wasmlrun.wasm import wasi
 
 
@@ -31,11 +31,14 @@ class CoreProgram:
         runtime.interrupts(self._engine.increment_epoch)
         self._module = _compile(runtime, self._engine, path, code)
         self._imports = self._module.imports()
-        if "_start" not in self._module.functions():
+        start = self._module.functions().get("_start")
+        if start is None or start[0]:
+            what = "no _start function" if start is None else "a _start that wants arguments"
             raise BadWorker(
-                f"worker {path} exports no _start function",
+                f"worker {path} exports {what}",
                 "build it as a WASI command: a program with main, for target wasm32-wasi",
             )
+        self._results = start[1]
 
     @property
     def uses_nn(self) -> bool:
@@ -44,9 +47,16 @@ class CoreProgram:
 
     def linked(self, grant: Grant) -> LinkedCore:
         """Provide its imports. Raises BadWorker for one that nobody provides."""
-        return LinkedCore(
-            self._runtime, self._engine, self._path, self._module, self._imports, grant
-        )
+        linker, binding = wasm.Linker(self._engine), nn.CoreBinding()
+        linker.define_wasi()
+        if grant.nn:
+            binding.define(linker, [i for i in self._imports if i[0] in nn.MODULES])
+        _check_imports(self._path, self._imports, grant, linker, wasm.Store(self._engine))
+        try:
+            linked = linker.link(self._module)
+        except wasm.Refused as e:
+            raise _mismatch(self._path, sentence(str(e))) from e
+        return LinkedCore(self._runtime, self._engine, linked, self._results, binding)
 
 
 class LinkedCore:
@@ -56,23 +66,16 @@ class LinkedCore:
         self,
         runtime: Runtime,
         engine: wasm.Engine,
-        path: Path,
-        module: wasm.Module,
-        imports: Sequence[tuple[str, str, int]],
-        grant: Grant,
+        linked: wasm.Linked,
+        results: int,
+        binding: nn.CoreBinding,
     ) -> None:
+        """`results` is how many its `_start` has."""
         self._runtime = runtime
         self._engine = engine
-        self._nn = nn.CoreBinding()
-        linker = wasm.Linker(engine)
-        linker.define_wasi()
-        if grant.nn:
-            self._nn.define(linker, [i for i in imports if i[0] in nn.MODULES])
-        _check_imports(path, imports, grant, linker, wasm.Store(engine))
-        try:
-            self._linked = linker.link(module)
-        except wasm.Refused as e:
-            raise _mismatch(path, sentence(str(e))) from e
+        self._linked = linked
+        self._results = results
+        self._nn = binding
 
     @property
     def memory_used(self) -> int:
@@ -82,10 +85,10 @@ class LinkedCore:
     def start(self, setup: Setup, session: Session | None) -> int:
         """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
         limits = self._runtime.limits
-        store = wasm.Store(self._engine)
+        store, lent = wasm.Store(self._engine), Lent()
         self._nn.session = session
         try:
-            # the first tick of the epoch ends the guest; none comes before the time is over
+            # the first tick of the epoch ends the guest; it comes when the time is over
             store.set_limits(
                 memory=limits.memory,
                 table=limits.table,
@@ -94,10 +97,11 @@ class LinkedCore:
                 fuel=limits.fuel,
             )
             try:
-                wasi.give(store, setup)
+                wasi.give(store, setup, lent)
             except wasm.Refused as e:
                 raise CannotMount(sentence(str(e))) from e
-            self._linked.run(store)
+            self._runtime.check_time()
+            self._linked.run(store, self._results)
         except wasm.Exited as e:
             return e.code
         except wasm.Trap as e:
@@ -105,6 +109,7 @@ class LinkedCore:
         finally:
             self._nn.session = None
             store.close()
+            lent.wait()
         return 0
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import wasmtime
 from fakes import FakeBackend
 from models_by_hand import identity_ir
+from wasmtime import _ffi as ffi
 
 from fuzz import bases
 from fuzz.mutate import edge
@@ -270,13 +271,22 @@ class _Checked:
         self._check(address, size)
         ctypes.memmove(address, data, size)
 
-    def addressof(self, contents: Any) -> int:
-        return ctypes.addressof(contents)
-
     def _check(self, address: int, size: int) -> None:
         if not self.low <= address <= address + size <= self.high:
             # an exception of its own kind: nothing in the program catches it
             raise Broken(f"{size} bytes at {address - self.low} of {self.high - self.low}")
+
+
+def _range_of_memory(caller: Any) -> tuple[int, int]:
+    """Where the guest's memory begins and ends, by the wasmtime package's own declarations."""
+    pointer = ctypes.cast(caller._pointer, ctypes.POINTER(ffi.wasmtime_caller_t))
+    found = ffi.wasmtime_extern_t()
+    name = ctypes.create_string_buffer(b"memory")
+    if not ffi.wasmtime_caller_export_get(pointer, name, 6, ctypes.byref(found)):
+        return 0, 0
+    context, memory = ffi.wasmtime_caller_context(pointer), ctypes.byref(found.of.memory)
+    low = ctypes.addressof(ffi.wasmtime_memory_data(context, memory).contents)
+    return low, low + ffi.wasmtime_memory_data_size(context, memory)
 
 
 @contextmanager
@@ -287,14 +297,11 @@ def checked_memory(tally: Counter[str]) -> Iterator[None]:
     """
     checked = _Checked()
     module: Any = nn  # parts of it are exchanged
-    original, memory_class = module.ctypes, module.Memory
+    original = module.ctypes
 
     class Noticed(nn.GuestMemory):
         def __init__(self, caller: Any) -> None:
-            exported = caller.get("memory")
-            if isinstance(exported, memory_class):
-                checked.low = ctypes.addressof(exported.data_ptr(caller).contents)
-                checked.high = checked.low + 65536 * exported.size(caller)
+            checked.low, checked.high = _range_of_memory(caller)
             tally["calls"] += 1
             super().__init__(caller)
 

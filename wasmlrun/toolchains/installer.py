@@ -164,9 +164,12 @@ class Installer:
         if self._allowed is None and sys.stdin.isatty() and sys.stderr.isatty():
             import click
 
-            self._allowed = click.confirm(
-                f"{what} is needed (about {size}). Install it into {self.root}?", err=True
-            )
+            try:
+                self._allowed = click.confirm(
+                    f"{what} is needed (about {size}). Install it into {self.root}?", err=True
+                )
+            except click.Abort:
+                raise KeyboardInterrupt from None
         if not self._allowed:
             raise ToolMissing(
                 f"{what} is needed and is not installed", f"say --install, or: {hint}"

@@ -144,6 +144,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "wasm_externtype_kind": (c_uint8, [_P]),
     "wasm_externtype_as_functype_const": (c_void_p, [_P]),
     "wasm_functype_params": (POINTER(Pointers), [_P]),
+    "wasm_functype_results": (POINTER(Pointers), [_P]),
     "wasm_functype_new": (c_void_p, [POINTER(Pointers), POINTER(Pointers)]),
     "wasm_functype_delete": (None, [_P]),
     "wasm_valtype_new": (c_void_p, [c_uint8]),
@@ -247,8 +248,10 @@ def check_call(error: int | None, trap: c_void_p) -> None:
 class Owned:
     """Something of wasmtime's that is freed with its Python object."""
 
+    pointer: int | None = None
+
     def __init__(self, pointer: int, delete: Callable[[int], None]) -> None:
-        self.pointer: int | None = pointer
+        self.pointer = pointer
         self._delete = delete
 
     def close(self) -> None:

@@ -76,23 +76,25 @@ class Module(Owned):
                 (
                     str(lib.wasm_importtype_module(item).contents),
                     str(lib.wasm_importtype_name(item).contents),
-                    _parameters(lib.wasm_importtype_type(item)),
+                    (_signature(lib.wasm_importtype_type(item)) or (-1, 0))[0],
                 )
                 for item in _items(found)
             ]
         finally:
             lib.wasm_importtype_vec_delete(byref(found))
 
-    def functions(self) -> set[str]:
-        """The names of the functions that it exports."""
+    def functions(self) -> dict[str, tuple[int, int]]:
+        """Name -> numbers of parameters and results of each function that it exports."""
         lib, found = library(), Pointers()
         lib.wasmtime_module_exports(self.pointer, byref(found))
         try:
-            return {
-                str(lib.wasm_exporttype_name(item).contents)
+            kinds = {
+                str(lib.wasm_exporttype_name(item).contents): _signature(
+                    lib.wasm_exporttype_type(item)
+                )
                 for item in _items(found)
-                if _parameters(lib.wasm_exporttype_type(item)) >= 0
             }
+            return {name: kind for name, kind in kinds.items() if kind is not None}
         finally:
             lib.wasm_exporttype_vec_delete(byref(found))
 
@@ -122,10 +124,11 @@ def _items(found: Pointers) -> Iterator[int]:
     return (found.data[index] for index in range(found.size))
 
 
-def _parameters(kind: int) -> int:
-    """How many parameters a function's type has; -1 for the type of anything else."""
+def _signature(kind: int) -> tuple[int, int] | None:
+    """How many parameters and results a function's type has; None for any other type."""
     lib = library()
     if lib.wasm_externtype_kind(kind) != TYPE_OF_FUNCTION:
-        return -1
+        return None
     function = lib.wasm_externtype_as_functype_const(kind)
-    return int(lib.wasm_functype_params(function).contents.size)
+    parameters = lib.wasm_functype_params(function).contents.size
+    return int(parameters), int(lib.wasm_functype_results(function).contents.size)

@@ -16,6 +16,7 @@ from wasmlrun.wasm.capi import (
     Owned,
     Pointers,
     Trap,
+    Value,
     check,
     check_call,
     library,
@@ -98,16 +99,29 @@ class Linked(Owned):
         self.memory_used = 0
         """Bytes of the memory that the last instance exported, when it ended."""
 
-    def run(self, store: Store) -> None:
-        """Make an instance and call its `_start`, a function without parameters and results.
+    def run(self, store: Store, results: int = 0) -> None:
+        """Make an instance and call its `_start`, which has so many results and no parameters.
 
         Raises:
             Exited: it called `proc_exit`. Trap: it was ended; or what a host function raised.
         """
-        lib, instance, trap = library(), Instance(), c_void_p()
-        context, start, memory = store.context, External(), External()
         self.memory_used = 0
         self._raised.clear()
+        try:
+            self._run(store, results)
+        except (Trap, Exited) as error:
+            ended: Trap | Exited | None = error
+        else:
+            ended = None
+        # not where wasmtime's own error would become its context
+        if self._raised:
+            raise self._raised.pop()
+        if ended is not None:
+            raise ended
+
+    def _run(self, store: Store, results: int) -> None:
+        lib, instance, trap = library(), Instance(), c_void_p()
+        context, start, memory = store.context, External(), External()
         try:
             check_call(
                 lib.wasmtime_instance_pre_instantiate(
@@ -118,14 +132,11 @@ class Linked(Owned):
             exported = lib.wasmtime_instance_export_get
             exported(context, byref(instance), b"memory", 6, byref(memory))
             exported(context, byref(instance), b"_start", 6, byref(start))
-            function = addressof(start) + External.of.offset
+            function, given = addressof(start) + External.of.offset, (Value * results)()
             check_call(
-                lib.wasmtime_func_call(context, function, None, 0, None, 0, byref(trap)), trap
+                lib.wasmtime_func_call(context, function, None, 0, given, results, byref(trap)),
+                trap,
             )
-        except (Trap, Exited):
-            if self._raised:
-                raise self._raised.pop() from None
-            raise
         finally:
             found = _memory(context, memory)
             self.memory_used = found[1] if found else 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from ctypes import byref, c_char_p
 from typing import Any
 
-from wasmlrun.wasi import Setup, Sink
+from wasmlrun.wasi import Lent, Setup, Sink
 from wasmlrun.wasm.capi import Bytes, Refused, Write, check, library
 from wasmlrun.wasm.engine import Store
 from wasmlrun.wasm.registry import Registry
@@ -15,12 +15,15 @@ from wasmlrun.wasm.registry import Registry
 EIO = 5
 
 
-def give(store: Store, setup: Setup) -> None:
-    """Let the store's instance have what the setup says. Raises Refused."""
+def give(store: Store, setup: Setup, lent: Lent) -> None:
+    """Let the store's instance have what the setup says. Raises Refused.
+
+    The setup's streams are lent: they come back when the store was closed.
+    """
     lib = library()
     config = lib.wasi_config_new()
     try:
-        _fill(lib, config, setup)
+        _fill(lib, config, setup, lent)
     except BaseException:
         lib.wasi_config_delete(config)
         raise
@@ -28,7 +31,7 @@ def give(store: Store, setup: Setup) -> None:
     check(lib.wasmtime_context_set_wasi(store.context, config))
 
 
-def _fill(lib: Any, config: int, setup: Setup) -> None:
+def _fill(lib: Any, config: int, setup: Setup, lent: Lent) -> None:
     arguments = _strings(setup.arguments)
     names = _strings([name for name, _ in setup.environ])
     values = _strings([value for _, value in setup.environ])
@@ -43,24 +46,18 @@ def _fill(lib: Any, config: int, setup: Setup) -> None:
         lib.wasm_byte_vec_new(byref(data), len(setup.stdin), setup.stdin)
         # takes ownership of the bytes
         lib.wasi_config_set_stdin_bytes(config, byref(data))
-    _stream(config, setup.stdout, lib.wasi_config_inherit_stdout, lib.wasi_config_set_stdout_custom)
-    _stream(config, setup.stderr, lib.wasi_config_inherit_stderr, lib.wasi_config_set_stderr_custom)
+    for sink, inherit, custom in (
+        (setup.stdout, lib.wasi_config_inherit_stdout, lib.wasi_config_set_stdout_custom),
+        (setup.stderr, lib.wasi_config_inherit_stderr, lib.wasi_config_set_stderr_custom),
+    ):
+        if sink is None:
+            inherit(config)
+        else:
+            custom(config, _write, _sinks.keep(lent.lend(sink)), _sinks.finalizer)
     for mount in setup.mounts:
         host, guest = str(mount.host).encode(), mount.guest.encode()
         if not lib.wasi_config_preopen_dir(config, host, guest, mount.writable):
             raise Refused(f"{mount.host} at {mount.guest}")
-
-
-def _stream(
-    config: int,
-    sink: Sink | None,
-    inherit: Callable[[int], None],
-    custom: Callable[..., None],
-) -> None:
-    if sink is None:
-        inherit(config)
-    else:
-        custom(config, _write, _sinks.keep(sink), _sinks.finalizer)
 
 
 def _strings(texts: Sequence[str]) -> ctypes.Array[c_char_p]:
@@ -70,7 +67,7 @@ def _strings(texts: Sequence[str]) -> ctypes.Array[c_char_p]:
 def _written(number: int, data: Any, size: int) -> int:
     try:
         result = _sinks[number](ctypes.string_at(data, size))
-    except Exception:  # noqa: BLE001 - C cannot be told why
+    except BaseException:  # noqa: BLE001 - C cannot be told why
         return -EIO
     return size if result is None else result
 
