@@ -29,8 +29,11 @@ class FakeBackend:
     def devices(self) -> Sequence[str]:
         return self.found
 
-    def load(self, source: ModelSource, device: str) -> FakeGraph:
+    def load(
+        self, source: ModelSource, device: str, underway: Callable[[], None] = lambda: None
+    ) -> FakeGraph:
         self.refuse("load")
+        underway()
         self.loads.append((source, device))
         graph = FakeGraph(self)
         self.graphs.append(graph)

@@ -1,7 +1,7 @@
 """What one image goes through: its pixels, the worker, the engine, its labels.
 
-The worker and the first picture are prepared while the model is loaded (`wasmlrun.loading`):
-the engines release Python's lock. What is not needed yet is not imported yet.
+The worker and then the first picture are prepared while the model is loaded
+(`wasmlrun.loading`). What is not needed yet is not imported yet.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Classifier:
         self._idle: list[LinkedWorker] = []
         self._start = _since_process_start()
         self._worker: Task[Worker] = Task(self._load_worker)
-        if board.careful:
-            self._worker.wait()
+        # one after the other: two threads that import modules only get into each other's way
+        self._worker.wait()
 
     def outcomes(self, names: Sequence[str]) -> Iterator[tuple[str, ImageResult | WasmlrunError]]:
         """Each image's result or error, in order.

@@ -14,6 +14,7 @@ from wasmlrun.plan import Options, Plan
 from wasmlrun.process import bound_memory
 from wasmlrun.report import ImageResult, Report
 from wasmlrun.stages import Board
+from wasmlrun.tasks import quick_handover
 
 if TYPE_CHECKING:
     from wasmlrun.backends import Backend
@@ -46,10 +47,12 @@ def classify(
     board.timeout = plan.limits.timeout
     board.deadline = board.deadline or time.monotonic() + plan.limits.timeout
     bound_memory(plan.limits.process_memory)
-    loading = Loading(plan, options, backend, board, messages.warn, trace)
+    with quick_handover():
+        loading = Loading(plan, options, backend, board, messages.warn, trace)
     from wasmlrun.classifier import Classifier  # while the model is loaded
 
     classifier = Classifier(plan, options, loading, cache, board, messages, trace)
+    report.prepare()
     for name, outcome in classifier.outcomes(names[board.done :]):
         code = _report(name, outcome, report, messages)
         board.report(board.done + 1, _combined(board.code, code))

@@ -131,6 +131,9 @@ class _Kept:
     results: list[ImageResult] = field(default_factory=list)
     failures: list[WasmlrunError] = field(default_factory=list)
 
+    def prepare(self) -> None:
+        pass
+
     def result(self, result: ImageResult) -> None:
         self.results.append(result)
 

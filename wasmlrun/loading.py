@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ class Loading:
         warn: Callable[[str], None],
         trace: Trace | None = None,
     ) -> None:
-        """`warn` hears of a device that is not there."""
+        """Returns when the engine itself is at work. `warn` hears of a device that is absent."""
         self.pool = GraphPool(backend, board)
         self.choose_device = DeviceChoice(
             backend, options.device, warn, strict=options.strict_device
@@ -40,9 +41,13 @@ class Loading:
         self._plan = plan
         self._board = board
         self._trace = trace
+        self._underway = threading.Event()
         self._graph: Task[Graph | None] = Task(self._load)
         if board.careful:
             self._graph.wait()
+        else:
+            # what comes next is Python's work, and would only hold this up
+            self._underway.wait()
 
     def graph(self) -> Graph | None:
         """The planned model, waited for; None when only the guest knows its model.
@@ -54,6 +59,12 @@ class Loading:
         return self._graph.result()
 
     def _load(self) -> Graph | None:
+        try:
+            return self._loaded()
+        finally:
+            self._underway.set()
+
+    def _loaded(self) -> Graph | None:
         plan = self._plan
         if plan.source is None:
             return None
@@ -63,7 +74,7 @@ class Loading:
                 span(self._trace, "model", model=plan.shown_model),
                 self._board.doing(Stage.MODEL, plan.shown_model or "the model"),
             ):
-                return self.pool.load(plan.source, self.choose_device("cpu"))
+                return self.pool.load(plan.source, self.choose_device("cpu"), self._underway.set)
         except NnError as e:
             raise BadModel(e.message, "wasmlrun models lock MANIFEST writes the list anew") from e
         except OutOfMemoryError as e:

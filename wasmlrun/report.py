@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from wasmlrun.errors import WasmlrunError
-from wasmlrun.labels import Prediction
 from wasmlrun.messages import printable
 from wasmlrun.records import Record
+
+if TYPE_CHECKING:
+    from wasmlrun.labels import Prediction
 
 SCHEMA = 1
 BAR_WIDTH = 24
@@ -39,6 +41,9 @@ class ImageResult(Record):
 
 class Report(Protocol):
     """Where results go, in the order of the images."""
+
+    def prepare(self) -> None:
+        """Get ready what a result will need; to be called while there is time."""
 
     def result(self, result: ImageResult) -> None:
         """An image was classified."""
@@ -98,6 +103,9 @@ class JsonReport:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
+    def prepare(self) -> None:
+        """Nothing."""
+
     def result(self, result: ImageResult) -> None:
         """`image`, `worker`, `model`, `predictions`, `timings_ms`, and `expected` if asked."""
         entry: dict[str, Any] = {
@@ -138,6 +146,9 @@ class PlainReport:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
+    def prepare(self) -> None:
+        """Nothing."""
+
     def result(self, result: ImageResult) -> None:
         """The predictions, highest first."""
         lines = []
@@ -155,14 +166,18 @@ class TableReport:
     """A block of label, score and bar for each image."""
 
     def __init__(self, stream: TextIO) -> None:
-        # only here: a pipe or --json needs no rich
-        from rich.console import Console
+        self._stream = stream
 
-        self._console = Console(file=stream, highlight=False)
+    def prepare(self) -> None:
+        """Import what draws: only here, a pipe or --json needs no rich."""
+        import rich.bar
+        import rich.console
+        import rich.table  # noqa: F401 - to be there when the result is
 
     def result(self, result: ImageResult) -> None:
         """The image's name, then one row a prediction."""
         from rich.bar import Bar
+        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
@@ -183,7 +198,7 @@ class TableReport:
                 # of block characters, so that it is a bar without colours too
                 Bar(1.0, 0.0, min(max(p.score, 0.0), 1.0), width=BAR_WIDTH, color="green"),
             )
-        self._console.print(table)
+        Console(file=self._stream, highlight=False).print(table)
 
     def failure(self, image: str | None, error: WasmlrunError) -> None:
         """Failures are told on stderr only."""

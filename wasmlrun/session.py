@@ -77,15 +77,20 @@ class GraphPool:
         """The engine that the graphs belong to."""
         return self._backend
 
-    def load(self, source: ModelSource, device: str) -> Graph:
-        """The graph of these bytes on this device, until it is released. Raises EngineError."""
+    def load(
+        self, source: ModelSource, device: str, underway: Callable[[], None] = lambda: None
+    ) -> Graph:
+        """The graph of these bytes on this device, until it is released. Raises EngineError.
+
+        `underway` is the backend's.
+        """
         key = (source.sha256, source.encoding, device)
         with self._lock:
             graph = self._graphs.pop(key, None)
             if graph is None:
                 what = f"a {source.encoding.value} model of {source.size} bytes"
                 with self.board.doing(Stage.MODEL, what):
-                    graph = self._backend.load(source, device)
+                    graph = self._backend.load(source, device, underway)
             self._graphs[key] = graph  # last: the one used most recently
             self._users[id(graph)] = self._users.get(id(graph), 0) + 1
             return graph

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -31,8 +31,10 @@ class _Pool(GraphPool):
 
     last: Graph
 
-    def load(self, source: ModelSource, device: str) -> Graph:
-        self.last = super().load(source, device)
+    def load(
+        self, source: ModelSource, device: str, underway: Callable[[], None] = lambda: None
+    ) -> Graph:
+        self.last = super().load(source, device, underway)
         return self.last
 
 

@@ -7,7 +7,7 @@ calls them (`wasmlrun.session`) sees this Protocol, never an engine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from wasmlrun.modelfile import ModelSource
@@ -75,5 +75,11 @@ class Backend(Protocol):
     def devices(self) -> Sequence[str]:
         """Devices found on this machine, such as `CPU`, `GPU`, `NPU`."""
 
-    def load(self, source: ModelSource, device: str) -> Graph:
-        """Read a model and make it ready for `device`. Raises EngineError."""
+    def load(
+        self, source: ModelSource, device: str, underway: Callable[[], None] = lambda: None
+    ) -> Graph:
+        """Read a model and make it ready for `device`. Raises EngineError.
+
+        `underway` is called when only the engine's own work is left, which leaves Python to
+        other threads.
+        """

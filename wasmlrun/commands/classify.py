@@ -108,8 +108,9 @@ def _work(
     """
     from wasmlrun.backends.openvino import OpenVINO
     from wasmlrun.commands.options import cache_from, chosen_limits
+    from wasmlrun.limits import MAX_PIXELS
     from wasmlrun.process import keep_one_heap
-    from wasmlrun.tasks import Task, parallel
+    from wasmlrun.tasks import Task, parallel, quick_handover
 
     if len(images) == 1:
         keep_one_heap()
@@ -118,23 +119,23 @@ def _work(
     backend = OpenVINO(wanted["precision"], cache, streams)
     if not board.careful:
         Task(backend.prepare)  # while the rest is imported
-    from wasmlrun.limits import MAX_PIXELS
-    from wasmlrun.plan import Options, Wishes, make_plan
+    with quick_handover():
+        from wasmlrun.plan import Options, Wishes, make_plan
 
-    plan = make_plan(
-        Wishes(
-            worker=worker,
-            manifest=wanted["manifest"],
-            model=wanted["model"],
-            labels=wanted["labels"],
-            writable=wanted["writable"],
-            input_layout=wanted["input_layout"],
-            arguments=wanted["arguments"],
-            allow_outside=wanted["allow_outside"],
-            limits=chosen_limits(wanted),
-            dirs=wanted["dirs"],
+        plan = make_plan(
+            Wishes(
+                worker=worker,
+                manifest=wanted["manifest"],
+                model=wanted["model"],
+                labels=wanted["labels"],
+                writable=wanted["writable"],
+                input_layout=wanted["input_layout"],
+                arguments=wanted["arguments"],
+                allow_outside=wanted["allow_outside"],
+                limits=chosen_limits(wanted),
+                dirs=wanted["dirs"],
+            )
         )
-    )
     options = Options(
         top=wanted["top"],
         expect=wanted["expect"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ctypes import byref, c_int, c_void_p
 from pathlib import Path
@@ -98,8 +98,13 @@ class OpenVINO:
         finally:
             lib.free("ov_available_devices_free", byref(found))
 
-    def load(self, source: ModelSource, device: str) -> OpenVINOGraph:
-        """Read and compile a model. Raises EngineError."""
+    def load(
+        self, source: ModelSource, device: str, underway: Callable[[], None] = lambda: None
+    ) -> OpenVINOGraph:
+        """Read and compile a model, or restore it from the cache. Raises EngineError.
+
+        `underway` is called when only OpenVINO's own work is left.
+        """
         lib, core = self._core()
         if source.encoding not in _READABLE:
             raise EngineError(f"OpenVINO does not read {source.encoding.value} models")
@@ -114,6 +119,7 @@ class OpenVINO:
             processor.description(),
         )
         hit = self._cache.get(KIND, key)
+        underway()
         if hit is not None:
             try:
                 return self._restore(lib, core, hit.data, device)
