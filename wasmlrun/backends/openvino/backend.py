@@ -58,7 +58,8 @@ class OpenVINO:
     def __init__(
         self, precision: str = "f32", cache: Cache | None = None, streams: int = 1
     ) -> None:
-        """`precision` is the arithmetic of inference; f32 gives equal results on every CPU.
+        """`precision` is the arithmetic of inference; f32 gives equal results on every CPU
+        (8-bit models: nearly equal, see RATIONALE.md).
 
         `streams` is how many inferences will run at the same time, each on its share of the
         cores; one alone has them all.
