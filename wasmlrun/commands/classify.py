@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wasmlrun.commandline import (
-    VERBOSITY,
     Argument,
     Choice,
     Command,
@@ -17,7 +16,7 @@ from wasmlrun.commandline import (
     Option,
     Whole,
 )
-from wasmlrun.commands.options import CACHE, DEVICE, LIMITS, TRACE
+from wasmlrun.commands.options import ALL, DIRS
 
 if TYPE_CHECKING:
     from wasmlrun.messages import Messages
@@ -191,13 +190,7 @@ command = Command(
             Number(),
             "X",
         ),
-        Option(
-            ("--dir",),
-            "dirs",
-            "Mount a folder; repeatable.",
-            metavar="HOST:GUEST[:rw]",
-            multiple=True,
-        ),
+        DIRS,
         Option(
             ("--writable",),
             "writable",
@@ -231,10 +224,6 @@ command = Command(
             "For a worker that is a script: prepare its interpreter if need be.",
             Flag(),
         ),
-        *DEVICE,
-        *LIMITS,
-        CACHE,
-        TRACE,
-        *VERBOSITY,
+        *ALL,
     ),
 )

@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wasmlrun.commandline import Choice, File, Flag, Kind, Number, Option, Size, Whole
+from wasmlrun.commandline import (
+    VERBOSITY,
+    Choice,
+    File,
+    Flag,
+    Kind,
+    Number,
+    Option,
+    Size,
+    Whole,
+)
 from wasmlrun.limits import MOST, MOST_SECONDS
 
 if TYPE_CHECKING:
@@ -106,6 +116,15 @@ LIMITS = (
     _limit("--max-output", "output", _SIZE, "BYTES", "What the worker prints. Default: 16M."),
 )
 """The limits a worker runs under."""
+DIRS = Option(
+    ("--dir",),
+    "dirs",
+    "Mount a folder; repeatable.",
+    metavar="HOST:GUEST[:rw]",
+    multiple=True,
+)
+ALL = (*DEVICE, *LIMITS, CACHE, TRACE, *VERBOSITY)
+"""What every command that runs a guest has."""
 
 
 def trace_from(path: Path | None, messages: Messages) -> Trace | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from wasmlrun.commandline import VERBOSITY, Argument, Choice, Command, File, Flag, Option
-from wasmlrun.commands.options import CACHE, DEVICE, LIMITS, TRACE
+from wasmlrun.commandline import Argument, Choice, Command, File, Flag, Option
+from wasmlrun.commands.options import ALL, DIRS
 
 
 def run_worker(
@@ -109,13 +109,7 @@ command = Command(
         Argument("worker"),
         Argument("arguments", "[-- ARGS...]", many=True, required=False),
         Option(("--manifest",), "manifest", "Manifest to use.", File(), "FILE"),
-        Option(
-            ("--dir",),
-            "dirs",
-            "Mount a folder; repeatable.",
-            metavar="HOST:GUEST[:rw]",
-            multiple=True,
-        ),
+        DIRS,
         Option(
             ("--env",),
             "variables",
@@ -152,10 +146,6 @@ command = Command(
             words=2,
         ),
         Option(("--body",), "body", "Body of the request; - is standard input.", metavar="FILE"),
-        *DEVICE,
-        *LIMITS,
-        CACHE,
-        TRACE,
-        *VERBOSITY,
+        *ALL,
     ),
 )
