@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -153,8 +154,6 @@ def _loudness(ctx: click.Context, _: click.Parameter, value: int) -> int:
 
 def _type(kind: Kind) -> _AnyType | None:
     if isinstance(kind, File):
-        from pathlib import Path
-
         # whether it can be read is told by whoever reads it
         return click.Path(path_type=Path, readable=False)
     if isinstance(kind, Whole):

@@ -17,9 +17,6 @@ from wasmlrun.limits import exceeded
 from wasmlrun.manifest import Mount
 from wasmlrun.records import Record
 
-OUT_OF_MEMORY = "wasmlrun_out_of_memory"
-"""The function of `adapter.wat` that traps when its memory cannot grow."""
-
 Sink = Callable[[bytes], int | None]
 """Takes what a guest writes; a negative error number is for the guest."""
 

@@ -18,9 +18,11 @@ from wasmlrun.nn_component import ComponentBinding
 from wasmlrun.precompile import compiled
 from wasmlrun.runtime import Runtime, Trapped
 from wasmlrun.session import Session
-from wasmlrun.wasi import OUT_OF_MEMORY, CannotMount, Lent, Setup, sentence
+from wasmlrun.wasi import CannotMount, Lent, Setup, sentence
 
 _RUN = "wasi:cli/run@"
+_OUT_OF_MEMORY = "wasmlrun_out_of_memory"
+"""The function of `adapter.wat` that traps when its memory cannot grow."""
 
 
 class ComponentProgram:
@@ -137,7 +139,7 @@ class LinkedComponent:
         except WasmtimeError as e:
             text = str(e)
             # the adapter's own memory is limited too, and it has no other way to say so
-            full = self._uses_nn and OUT_OF_MEMORY in text
+            full = self._uses_nn and _OUT_OF_MEMORY in text
             raise Trapped(text, "memory" if full else None) from e
         finally:
             store.close()

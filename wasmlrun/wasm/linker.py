@@ -63,12 +63,11 @@ class Linker(Owned):
         lib = library()
         kind = lib.wasm_functype_new(byref(_i32s(parameters)), byref(_i32s(1)))
         number = _handlers.keep((handler, self._raised))
-        names = module.encode(), name.encode()
-        sized = (part for text in names for part in (text, len(text)))
+        names = _sized(module, name)
         try:
             check(
                 lib.wasmtime_linker_define_func(
-                    self.pointer, *sized, kind, _call, number, _handlers.finalizer
+                    self.pointer, *names, kind, _call, number, _handlers.finalizer
                 )
             )
         finally:
@@ -77,9 +76,8 @@ class Linker(Owned):
     def has(self, store: Store, module: str, name: str) -> bool:
         """Whether something of this name is defined."""
         lib, found = library(), External()
-        names = module.encode(), name.encode()
-        sized = (part for text in names for part in (text, len(text)))
-        return bool(lib.wasmtime_linker_get(self.pointer, store.context, *sized, byref(found)))
+        names = _sized(module, name)
+        return bool(lib.wasmtime_linker_get(self.pointer, store.context, *names, byref(found)))
 
     def link(self, module: Module) -> Linked:
         """Give a module its imports. Raises Refused for one that is missing or of another kind."""
@@ -149,6 +147,12 @@ def _memory(context: int, external: External) -> tuple[int, int] | None:
     lib, memory = library(), addressof(external) + External.of.offset
     address = lib.wasmtime_memory_data(context, memory) or 0
     return address, lib.wasmtime_memory_data_size(context, memory)
+
+
+def _sized(module: str, name: str) -> tuple[bytes, int, bytes, int]:
+    """Both names with their lengths in bytes, as wasmtime takes them."""
+    first, second = module.encode(), name.encode()
+    return first, len(first), second, len(second)
 
 
 def _i32s(count: int) -> Pointers:
