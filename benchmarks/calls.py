@@ -17,15 +17,15 @@ from pathlib import Path
 import wasmtime
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from models_by_hand import identity_ir
+from kit.models_by_hand import identity_ir
 
-from wasmlrun.backends.openvino import OpenVINO
-from wasmlrun.grant import Grant
-from wasmlrun.limits import Limits
-from wasmlrun.modelfile import Encoding, ModelSource
-from wasmlrun.session import GraphPool, Session
-from wasmlrun.stages import Board
-from wasmlrun.worker import Runtime, Worker
+from wasmlrun.engines.openvino import OpenVINO
+from wasmlrun.manifest.grant import Grant
+from wasmlrun.sandbox.worker import Runtime, Worker
+from wasmlrun.supervisor.stages import Board
+from wasmlrun.support.limits import Limits
+from wasmlrun.support.model_source import Encoding, ModelSource
+from wasmlrun.wasi_nn.session import GraphPool, Session
 
 SHAPE, SIZE, ROUNDS = (1, 224, 224, 3), 602_112, 200
 DATA = 65536

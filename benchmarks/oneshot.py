@@ -96,7 +96,7 @@ def compare(
 
 def mounted_worker(model: str, scratch: Path) -> Path:
     """The bundled worker with a manifest that mounts the model's folder."""
-    from wasmlrun import bundled
+    from wasmlrun.support import bundled
 
     folder = scratch / "worker"
     shutil.rmtree(folder, ignore_errors=True)

@@ -15,12 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from wasmlrun.build import Built, build
-from wasmlrun.languages import LANGUAGES, Language
-from wasmlrun.messages import Messages
-from wasmlrun.progress import size_text
-from wasmlrun.project import read_project
-from wasmlrun.toolchains.installer import Installer
+from wasmlrun.models.progress import size_text
+from wasmlrun.support.messages import Messages
+from wasmlrun.toolkit.build import Built, build
+from wasmlrun.toolkit.languages import LANGUAGES, Language
+from wasmlrun.toolkit.project import read_project
+from wasmlrun.toolkit.toolchains.installer import Installer
 
 HERE = Path(__file__).parent
 SAMPLES = HERE.parent / "samples"
@@ -40,7 +40,7 @@ The three scripts run in an interpreter that is prepared once, with `--install` 
 question, and shared by all scripts of the language; the size is the interpreter's, the build
 time is that of a script whose interpreter is there. `wasmlrun runtimes list` shows them.
 Their sources come from the mirror that apt uses, from the folder of `WASMLRUN_SOURCES`, or from
-upstream, and are used only if their sha256 is the one in `wasmlrun/runtimes/build.py`.
+upstream, and are used only if their sha256 is the one in `wasmlrun/toolkit/interpreters/build.py`.
 """
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 import wasmtime
-from core_guests import Player
-from fakes import FakeBackend
-from models_by_hand import COLOURS, write_colours
+from kit.core_guests import Player
+from kit.fakes import FakeBackend
+from kit.models_by_hand import COLOURS, write_colours
 
-from wasmlrun import supervise
-from wasmlrun.backends.openvino import OpenVINO
-from wasmlrun.stages import Board
+from wasmlrun.engines.openvino import OpenVINO
+from wasmlrun.supervisor import parent
+from wasmlrun.supervisor.stages import Board
 
 ROOT = Path(__file__).parents[1]
 OUTSIDE = dict(os.environ)
@@ -109,7 +109,7 @@ def invoke(
     The work is not forked off: this process has threads of both engines by now, and a child
     would wait for them for ever. What the supervisor does is tested with `run_cli`.
     """
-    monkeypatch.setattr(supervise, "supervise", lambda work, on_death, messages: work(Board()))
+    monkeypatch.setattr(parent, "supervise", lambda work, on_death, messages: work(Board()))
 
     def run(*args: str | Path) -> Outcome:
         from wasmlrun.cli import invoke as invoke_cli

@@ -11,21 +11,31 @@ import pytest
 import wasmlrun
 
 PACKAGE = Path(wasmlrun.__file__).parent
-# programs that run inside a guest are no part of the host's package
-SOURCES = [p for p in sorted(PACKAGE.rglob("*.py")) if "runtimes" not in p.parts]
+# programs that run inside a guest, against modules that exist only there
+GUESTS = PACKAGE / "toolkit" / "interpreters" / "python"
+SOURCES = [p for p in sorted(PACKAGE.rglob("*.py")) if GUESTS not in p.parents]
 
-# what stands higher may import what stands lower, never the other way round
+# packages and top modules: what stands higher may import what stands lower, never the other way
 LAYERS = [
-    {"cli"},
-    {"commands.classify", "commands.run"},
-    {"classify", "run"},
-    {"worker", "plan", "report", "protocols.tensor", "protocols.wws"},
-    {"nn", "nn_component"},
-    {"session", "wasm", "wasm.wasi"},
-    {"backends", "wasi"},
-    {"modelfile", "manifest", "labels"},
-    {"tensor"},
-    {"errors"},
+    "__main__",
+    "cli",
+    "commands",
+    "report",
+    "diagnose",
+    "pipeline",
+    "toolkit",
+    "trace",
+    "sandbox",
+    "nn",
+    "wasi_nn",
+    "models",
+    "vision",
+    "manifest",
+    "engines",
+    "wasmtime_c",
+    "binary",
+    "supervisor",
+    "support",
 ]
 
 
@@ -97,15 +107,32 @@ def attributes(path: Path) -> set[str]:
     return found | {node.id for node in nodes if isinstance(node, ast.Name)}
 
 
-def test_the_modules_of_the_layers_exist() -> None:
-    assert set().union(*LAYERS) <= set(KNOWN)
+def package_of(name: str) -> str:
+    return name.partition(".")[0]
 
 
-@pytest.mark.parametrize("level", range(len(LAYERS)))
-def test_no_layer_imports_one_above_it(level: int) -> None:
-    above = set().union(*LAYERS[:level])
-    for name in LAYERS[level]:
-        assert not reachable(name) & above
+def test_every_package_has_its_layer() -> None:
+    assert sorted(LAYERS) == sorted({package_of(name) for name in KNOWN if name})
+
+
+@pytest.mark.parametrize("level", range(len(LAYERS)), ids=LAYERS)
+def test_no_package_imports_one_above_it(level: int) -> None:
+    above = set(LAYERS[:level])
+    for name, targets in IMPORTS.items():
+        if package_of(name) == LAYERS[level]:
+            assert not {target for target in targets if package_of(target) in above}, name
+
+
+def test_every_package_says_what_it_is_for() -> None:
+    for path in PACKAGE.iterdir():
+        if path.is_dir() and any(path.glob("*.py")):
+            assert ast.get_docstring(tree(path / "__init__.py")), path.name
+
+
+def test_the_tests_mirror_the_packages() -> None:
+    packages = {name for name in LAYERS if (PACKAGE / name).is_dir()}
+    folders = {p.name for p in Path(__file__).parent.iterdir() if any(p.glob("test_*.py"))}
+    assert folders - {"fuzz"} <= packages
 
 
 def test_there_is_no_circle_of_imports() -> None:
@@ -114,32 +141,39 @@ def test_there_is_no_circle_of_imports() -> None:
 
 
 def test_errors_import_nothing_of_the_package() -> None:
-    assert IMPORTS["errors"] == set()
+    assert IMPORTS["support.errors"] == set()
 
 
 def test_only_its_backend_imports_openvino() -> None:
     assert users_of("openvino") == set()
     for name, path in KNOWN.items():
         finds_it = 'find_spec("openvino")' in path.read_text(encoding="utf-8")
-        assert finds_it == (name == "backends.openvino.capi"), name
+        assert finds_it == (name == "engines.openvino.capi"), name
 
 
 def test_only_commands_and_inspections_choose_an_engine() -> None:
-    engine = {"backends.openvino", "backends.openvino.backend", "backends.openvino.capi"}
+    engine = {n for n in KNOWN if n.startswith("engines.openvino")}
     for name in set(KNOWN) - engine:
         if IMPORTS[name] & engine:
             # these look at the installation itself, or run hostile guests against the real thing
-            looking = ("inspection", "doctor", "escapes")
+            looking = ("diagnose.inspection", "diagnose.doctor", "diagnose.escapes")
             assert name.startswith("commands.") or name in looking, name
 
 
 def test_only_the_bindings_touch_a_guests_memory() -> None:
     # the engines' own C APIs are called with pointers; a guest's memory is not read there
-    engines = {"backends.openvino.backend", "wasm.capi", "wasm.linker", "wasm.wasi"}
+    engines = {
+        "engines.openvino.engine",
+        "wasmtime_c.capi",
+        "wasmtime_c.linker",
+        "sandbox.core_wasi",
+    }
     pointers = {"data_ptr", "memmove", "string_at", "addressof"}
     touching = {name for name, path in KNOWN.items() if attributes(path) & pointers}
-    assert touching - engines == {"nn"}
-    assert {name for name, path in KNOWN.items() if "memmove" in attributes(path)} == {"nn"}
+    assert touching - engines == {"wasi_nn.core"}
+    assert {name for name, path in KNOWN.items() if "memmove" in attributes(path)} == {
+        "wasi_nn.core"
+    }
     asking = {
         name
         for name, path in KNOWN.items()
@@ -148,31 +182,42 @@ def test_only_the_bindings_touch_a_guests_memory() -> None:
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "memory"
     }
-    assert asking == {"nn"}
+    assert asking == {"wasi_nn.core"}
 
 
 def test_rules_and_engines_never_see_webassembly() -> None:
-    for name in ("session", "backends", "backends.openvino.backend", "labels", "preprocess"):
-        assert name not in users_of("wasmtime")
+    for name in users_of("wasmtime"):
+        assert package_of(name) not in ("engines", "vision", "manifest", "models"), name
+        assert name != "wasi_nn.session"
 
 
 def test_wasmtimes_package_is_for_components_and_its_library_for_the_rest() -> None:
     # `escapes` and `adapter` assemble text
-    components = {"worker_component", "nn_component", "adapter", "escapes"}
+    components = {
+        "sandbox.component",
+        "wasi_nn.component",
+        "wasi_nn.adapter",
+        "diagnose.escapes",
+    }
     assert users_of("wasmtime") == components
     for name, path in KNOWN.items():
         finds_it = 'find_spec("wasmtime")' in path.read_text(encoding="utf-8")
-        assert finds_it == (name == "wasm.capi"), name
-    own = {name for name in KNOWN if name.partition(".")[0] == "wasm"}
+        assert finds_it == (name == "wasmtime_c.capi"), name
+    own = {name for name in KNOWN if package_of(name) == "wasmtime_c"}
     users = {name for name in KNOWN if IMPORTS[name] & own}
-    assert users - own == {"nn", "worker_core", "precompile"}
+    assert users - own == {
+        "wasi_nn.core",
+        "sandbox.core",
+        "sandbox.core_wasi",
+        "sandbox.precompile",
+    }
 
 
 def test_only_reports_and_messages_write_to_the_streams() -> None:
     # __main__ answers --help and --version before anything is imported
-    allowed = {"messages", "__main__"}
+    allowed = {"support.messages", "__main__"}
     for name, path in KNOWN.items():
-        if name in allowed or name.startswith("report"):
+        if name in allowed or package_of(name) == "report":
             continue
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.Call):

@@ -8,15 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from wasmlrun import adapter, nn, worlds
+from wasmlrun import nn
+from wasmlrun.sandbox import import_origins
+from wasmlrun.wasi_nn import adapter
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "compatibility.md"
 ROW = re.compile(r"^\| (?!dialect \||---)(?P<dialect>.+?) \| (?P<how>.+?) \| (?P<tests>.+) \|$")
-TEST = re.compile(r"`(tests/test_\w+\.py)::(test_\w+)`")
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 # where dialects are tested, and what such a test is called
-FILES = {"nn", "nn_component", "foreign_guests", "manifest", "protocols", "classify", "inspect"}
+FILES = {
+    "diagnose/test_inspect.py",
+    "manifest/test_reader.py",
+    "pipeline/test_classify.py",
+    "pipeline/test_protocols.py",
+    "wasi_nn/test_component.py",
+    "wasi_nn/test_core.py",
+    "wasi_nn/test_foreign_guests.py",
+}
 DIALECT = re.compile(
     r"wasmedge|wws|wasm_workers_server|old_abi|old_module|old_hosts|type_code|dirty_padding"
     r"|encodings_5|autodetection|number_of_builders|buffer_too_small|error_number"
@@ -25,8 +35,8 @@ DIALECT = re.compile(
 )
 NO_DIALECT = {
     # what a dialect is not: inspection, and parts of a test's own machinery
-    "tests/test_inspect.py::test_a_wws_worker_gets_its_protocol",
-    "tests/test_inspect.py::test_several_foreign_imports_have_each_remedy_once",
+    "tests/diagnose/test_inspect.py::test_a_wws_worker_gets_its_protocol",
+    "tests/diagnose/test_inspect.py::test_several_foreign_imports_have_each_remedy_once",
 }
 
 
@@ -42,10 +52,10 @@ def rows() -> list[re.Match[str]]:
 def existing() -> set[str]:
     """Every test function there is."""
     found = set()
-    for path in sorted((ROOT / "tests").glob("test_*.py")):
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                found.add(f"tests/{path.name}::{node.name}")
+                found.add(f"{path.relative_to(ROOT).as_posix()}::{node.name}")
     return found
 
 
@@ -70,7 +80,7 @@ def test_no_test_of_a_dialect_is_missing() -> None:
         test
         for test in existing()
         if DIALECT.search(test.partition("::")[2])
-        and test.partition("::")[0].removeprefix("tests/test_").removesuffix(".py") in FILES
+        and test.partition("::")[0].removeprefix("tests/") in FILES
     }
     assert dialects - NO_DIALECT - named() == set()
     assert existing() >= NO_DIALECT
@@ -82,7 +92,7 @@ def test_every_version_of_wasi_nn_is_on_the_page(version: str) -> None:
     assert version in text or f"`-{version.partition('rc-')[2]}`" in text
 
 
-@pytest.mark.parametrize("function", sorted(worlds.WASMEDGE_NN))
+@pytest.mark.parametrize("function", sorted(import_origins.WASMEDGE_NN))
 def test_every_addition_of_wasmedge_is_provided_and_on_the_page(function: str) -> None:
     assert any(nn.provides(function, arity) for arity in range(8))
     assert f"`{function}`" in PAGE.read_text(encoding="utf-8")

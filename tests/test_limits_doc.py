@@ -12,8 +12,8 @@ import click
 import pytest
 from fuzz.targets import all_targets
 
-from wasmlrun.limits import FLAGS, GIB, KIB, MIB, NAMES, Limits
-from wasmlrun.parser import wasmlrun
+from wasmlrun.commands.clickform import wasmlrun
+from wasmlrun.support.limits import FLAGS, GIB, KIB, MIB, NAMES, Limits
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")

@@ -13,8 +13,14 @@ from pathlib import Path
 import click
 import pytest
 
-from wasmlrun.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_USAGE, WasmlrunError
-from wasmlrun.parser import wasmlrun
+from wasmlrun.commands.clickform import wasmlrun
+from wasmlrun.support.errors import (
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    EXIT_USAGE,
+    WasmlrunError,
+)
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -50,7 +50,7 @@ def classify(shared_data: Path, own_home: dict[str, str]) -> Callable[..., set[s
 def test_a_warm_run_imports_only_what_it_needs(classify: Callable[..., set[str]]) -> None:
     modules = classify()
     # the control: the child's imports are seen too
-    assert {"PIL.JpegImagePlugin", "wasmlrun.worker_core", "wasmlrun.wasm.linker"} <= modules
+    assert {"PIL.JpegImagePlugin", "wasmlrun.sandbox.core", "wasmlrun.wasmtime_c.linker"} <= modules
     assert not modules & NEEDLESS
     assert not {m for m in modules if m.startswith(("openvino.", "wasmtime.", "click."))}
 
@@ -62,12 +62,12 @@ def test_json_costs_json_alone(classify: Callable[..., set[str]]) -> None:
 def test_a_warm_run_reads_no_model_and_compiles_nothing(
     shared_data: Path, own_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wasmlrun.backends.openvino import OpenVINO
-    from wasmlrun.cache import Cache, default_root
-    from wasmlrun.limits import Limits
-    from wasmlrun.modelfile import read_model
-    from wasmlrun.wasm import Module
-    from wasmlrun.worker import Runtime, Worker
+    from wasmlrun.engines.openvino import OpenVINO
+    from wasmlrun.sandbox.worker import Runtime, Worker
+    from wasmlrun.support.cache import Cache, default_root
+    from wasmlrun.support.limits import Limits
+    from wasmlrun.support.model_source import read_model
+    from wasmlrun.wasmtime_c import Module
 
     worker = Path(__file__).parents[1] / "samples" / "mobilenet" / "mobilenet.wasm"
     model = read_model(shared_data / "models" / "mobilenet_v1_0.25_128_quant.tflite")
@@ -91,7 +91,7 @@ def test_a_warm_run_reads_no_model_and_compiles_nothing(
 
 ONE_HEAP = """
 import ctypes, sys, threading
-from wasmlrun import process
+from wasmlrun.support import process
 kept = ctypes.CDLL
 {first}
 process.keep_one_heap()

@@ -6,8 +6,8 @@ import gc
 import os
 import sys
 
-from wasmlrun import usage
-from wasmlrun.errors import EXIT_BROKEN_PIPE, EXIT_OK, EXIT_USAGE
+from wasmlrun.commands import usage
+from wasmlrun.support.errors import EXIT_BROKEN_PIPE, EXIT_OK, EXIT_USAGE
 
 GARBAGE = 50_000
 COMPLETION = "_WASMLRUN_COMPLETE"

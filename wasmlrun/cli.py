@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from wasmlrun.commandline import Command, read
-from wasmlrun.errors import (
+from wasmlrun.commands.reader import Command, read
+from wasmlrun.commands.usage import COMMANDS
+from wasmlrun.support.errors import (
     EXIT_BROKEN_PIPE,
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -17,8 +18,7 @@ from wasmlrun.errors import (
     UsageFault,
     WasmlrunError,
 )
-from wasmlrun.messages import Messages
-from wasmlrun.usage import COMMANDS
+from wasmlrun.support.messages import Messages
 
 if TYPE_CHECKING:
     import click
@@ -60,7 +60,7 @@ def _quickly(arguments: Sequence[str]) -> int | None:
 def _by_click(arguments: Sequence[str], messages: Messages) -> int:
     import click
 
-    from wasmlrun.parser import wasmlrun
+    from wasmlrun.commands.clickform import wasmlrun
 
     try:
         result = wasmlrun.main(list(arguments), "wasmlrun", standalone_mode=False)
@@ -87,7 +87,7 @@ def _as_fault(error: click.ClickException, arguments: Sequence[str]) -> UsageFau
 
 def _refuse(error: WasmlrunError, arguments: Sequence[str], messages: Messages) -> int:
     if "--json" in arguments:
-        from wasmlrun.report import JsonReport
+        from wasmlrun.report.answers import JsonReport
 
         JsonReport(sys.stdout).failure(None, error)
     messages.error(error)

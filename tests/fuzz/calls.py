@@ -16,22 +16,22 @@ from random import Random
 from typing import Any
 
 import wasmtime
-from fakes import FakeBackend
-from models_by_hand import identity_ir
+from kit.fakes import FakeBackend
+from kit.models_by_hand import identity_ir
 from wasmtime import _ffi as ffi
 
 from fuzz import bases
 from fuzz.mutate import edge
 from fuzz.target import ACCEPTED, REFUSED, Broken, Target
-from wasmlrun import nn
-from wasmlrun.backends.openvino import OpenVINO
-from wasmlrun.errors import WasmlrunError
-from wasmlrun.grant import Grant
-from wasmlrun.limits import Limits
-from wasmlrun.modelfile import Encoding, ModelSource
-from wasmlrun.session import GraphPool, Session
-from wasmlrun.stages import Board
-from wasmlrun.worker import Runtime, Worker
+from wasmlrun.engines.openvino import OpenVINO
+from wasmlrun.manifest.grant import Grant
+from wasmlrun.sandbox.worker import Runtime, Worker
+from wasmlrun.supervisor.stages import Board
+from wasmlrun.support.errors import WasmlrunError
+from wasmlrun.support.limits import Limits
+from wasmlrun.support.model_source import Encoding, ModelSource
+from wasmlrun.wasi_nn import core
+from wasmlrun.wasi_nn.session import GraphPool, Session
 
 PAGES = 4
 # limits end the guest, and its other calls would not be made
@@ -258,7 +258,7 @@ def _anything(random: Random) -> int:
 
 
 class _Checked:
-    """Stands in for ctypes in `wasmlrun.nn`: refuses what is outside the guest's memory."""
+    """Stands in for ctypes in the binding: refuses what is outside the guest's memory."""
 
     def __init__(self) -> None:
         self.low, self.high = 0, 0
@@ -296,16 +296,16 @@ def checked_memory(tally: Counter[str]) -> Iterator[None]:
     Calls are counted in `tally`.
     """
     checked = _Checked()
-    module: Any = nn  # parts of it are exchanged
+    module: Any = core  # parts of it are exchanged
     original = module.ctypes
 
-    class Noticed(nn.GuestMemory):
+    class Noticed(core.GuestMemory):
         def __init__(self, caller: Any) -> None:
             checked.low, checked.high = _range_of_memory(caller)
             tally["calls"] += 1
             super().__init__(caller)
 
-    guest_memory = nn.GuestMemory
+    guest_memory = core.GuestMemory
     module.ctypes, module.GuestMemory = checked, Noticed
     try:
         yield

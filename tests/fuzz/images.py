@@ -12,9 +12,9 @@ from PIL import Image
 
 from fuzz.mutate import mutated
 from fuzz.target import ACCEPTED, REFUSED, Broken, Target
-from wasmlrun import image
-from wasmlrun.errors import BadImage
-from wasmlrun.limits import MAX_PIXELS
+from wasmlrun.support.errors import BadImage
+from wasmlrun.support.limits import MAX_PIXELS
+from wasmlrun.vision import decode
 
 FEW_PIXELS = 1_000_000
 # these write text for other programs, or call one
@@ -39,7 +39,7 @@ class Images(Target[bytes]):
         # the default limit makes decoders slow: only now and then
         limit = MAX_PIXELS if len(value) % 50 == 0 else FEW_PIXELS
         try:
-            picture = image.decode(value, "fuzz", max_pixels=limit)
+            picture = decode.decode(value, "fuzz", max_pixels=limit)
         except BadImage:
             return REFUSED
         if picture.mode != "RGB" or picture.width * picture.height > limit:

@@ -6,19 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 
-from models_by_hand import colours_ir, identity_ir
+from kit.models_by_hand import colours_ir, identity_ir
 
 from fuzz import bases
 from fuzz.mutate import mutated, mutated_text
 from fuzz.target import ACCEPTED, REFUSED, Target
-from wasmlrun.backends import Graph
-from wasmlrun.backends.openvino import OpenVINO
-from wasmlrun.errors import WasmlrunError
-from wasmlrun.labels import probabilities, rank
-from wasmlrun.modelfile import Encoding, ModelSource
-from wasmlrun.session import GraphPool, NnError, Session
-from wasmlrun.stages import Board
-from wasmlrun.tensor import Tensor, byte_size
+from wasmlrun.engines.openvino import OpenVINO
+from wasmlrun.engines.protocol import Graph
+from wasmlrun.supervisor.stages import Board
+from wasmlrun.support.errors import WasmlrunError
+from wasmlrun.support.model_source import Encoding, ModelSource
+from wasmlrun.support.tensor import Tensor, byte_size
+from wasmlrun.vision.labels import probabilities, rank
+from wasmlrun.wasi_nn.session import GraphPool, NnError, Session
 
 MOST_INPUT = 16 << 20
 """Bytes of an input that is still computed with."""

@@ -9,10 +9,10 @@ from random import Random
 from fuzz.models import Models, Parts
 from fuzz.target import ACCEPTED, REFUSED, Target
 from fuzz.wasm import Wasm
-from wasmlrun import parameters
-from wasmlrun.errors import WasmlrunError
-from wasmlrun.inspection import inspect
-from wasmlrun.modelfile import Encoding, ModelSource
+from wasmlrun.diagnose.inspection import look_into
+from wasmlrun.models import parameters
+from wasmlrun.support.errors import WasmlrunError
+from wasmlrun.support.model_source import Encoding, ModelSource
 
 _ENCODINGS = (
     Encoding.OPENVINO,
@@ -43,7 +43,7 @@ class Inspected(Target[bytes]):
         """Look into it."""
         self._path.write_bytes(value)
         try:
-            inspect(self._path)
+            look_into(self._path)
         except WasmlrunError:
             return REFUSED
         return ACCEPTED

@@ -12,7 +12,7 @@ from fuzz.readers import Inspected, Parameters
 from fuzz.target import Target
 from fuzz.texts import Labels, Manifests
 from fuzz.wasm import Wasm
-from wasmlrun.modelfile import Encoding
+from wasmlrun.support.model_source import Encoding
 
 _SHARED = Path(__file__).parents[3] / "shared" / "data" / "models"
 

@@ -16,9 +16,9 @@ from fuzz import batch
 from fuzz.calls import FUNCTIONS, Calls, everything
 from fuzz.target import ACCEPTED, REFUSED, Broken, Target, source
 from fuzz.targets import all_targets
-from wasmlrun import nn
-from wasmlrun.errors import BadLabels
-from wasmlrun.labels import rank, read_labels
+from wasmlrun.support.errors import BadLabels
+from wasmlrun.vision.labels import rank, read_labels
+from wasmlrun.wasi_nn import core
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
 
@@ -114,7 +114,7 @@ def test_what_a_hostile_input_does_is_seen_and_the_rest_goes_on(
     assert done.total() == 6
 
 
-class _Unchecked(nn.GuestMemory):
+class _Unchecked(core.GuestMemory):
     """As if the check of pointers had been forgotten."""
 
     def check(self, pointer: int, length: int, what: str) -> None:
@@ -125,7 +125,7 @@ def test_a_host_that_forgets_to_check_a_pointer_is_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second check of memory is one: without the program's own, it strikes."""
-    monkeypatch.setattr(nn, "GuestMemory", _Unchecked)
+    monkeypatch.setattr(core, "GuestMemory", _Unchecked)
     counts = batch.run(Calls("wasi_ephemeral_nn", real=False), SEED, 0, 60, 1, tmp_path)
     (failure,) = counts.failures
     assert failure["what"].startswith("Broken: ")
@@ -142,8 +142,8 @@ def test_the_guest_of_calls_really_makes_them(tmp_path: Path) -> None:
 
 def test_the_guest_imports_every_function_that_is_provided() -> None:
     for module, functions in (
-        ("wasi_ephemeral_nn", nn._functions()),
-        ("wasi_nn", nn._legacy_functions()),
+        ("wasi_ephemeral_nn", core._functions()),
+        ("wasi_nn", core._legacy_functions()),
     ):
         assert set(FUNCTIONS[module].items()) == set(functions)
         assert all(f'"{module}" "{name}"' in everything(module) for name, _ in functions)

@@ -9,10 +9,10 @@ from random import Random
 
 from fuzz.mutate import edge, mutated, mutated_text
 from fuzz.target import ACCEPTED, REFUSED, Broken, Target
-from wasmlrun.errors import BadLabels, BadManifest
-from wasmlrun.grant import from_manifest
-from wasmlrun.labels import rank, read_labels
-from wasmlrun.manifest import read_manifest
+from wasmlrun.manifest.grant import from_manifest
+from wasmlrun.manifest.reader import read_manifest
+from wasmlrun.support.errors import BadLabels, BadManifest
+from wasmlrun.vision.labels import rank, read_labels
 
 BASE = """name = "worker"
 version = "1"

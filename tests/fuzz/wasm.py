@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
-import core_guests as guests
 import wasmtime
-from component_guests import (
+from kit import core_guests as guests
+from kit.component_guests import (
     BY_CALLS,
     BY_LIST,
     DATA,
@@ -23,19 +23,19 @@ from component_guests import (
     opened,
     tensor,
 )
-from fakes import FakeBackend
+from kit.fakes import FakeBackend
 
 from fuzz.calls import everything
 from fuzz.mutate import mutated, mutated_text
 from fuzz.target import ACCEPTED, REFUSED, Broken, Target
-from wasmlrun.errors import WasmlrunError
-from wasmlrun.grant import Grant
-from wasmlrun.limits import Limits
-from wasmlrun.manifest import Mount
-from wasmlrun.modelfile import Encoding, ModelSource
-from wasmlrun.session import GraphPool, Session
-from wasmlrun.stages import Board
-from wasmlrun.worker import Runtime, Worker
+from wasmlrun.manifest.grant import Grant
+from wasmlrun.manifest.reader import Mount
+from wasmlrun.sandbox.worker import Runtime, Worker
+from wasmlrun.supervisor.stages import Board
+from wasmlrun.support.errors import WasmlrunError
+from wasmlrun.support.limits import Limits
+from wasmlrun.support.model_source import Encoding, ModelSource
+from wasmlrun.wasi_nn.session import GraphPool, Session
 
 _SAMPLES = Path(__file__).parents[2] / "samples"
 _MODEL = ModelSource(Encoding.ONNX, (b"\x08one",))

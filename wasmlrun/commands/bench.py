@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from wasmlrun.commands.clickform import verbosity_options, with_options
 from wasmlrun.commands.options import LIMITS
-from wasmlrun.parser import verbosity_options, with_options
 
 PATH = click.Path(path_type=Path)
 
@@ -49,20 +49,20 @@ def command(
     the sandbox.
     """
     from wasmlrun.commands.options import chosen_limits
-    from wasmlrun.errors import UsageFault, WasmlrunError
-    from wasmlrun.messages import Messages
+    from wasmlrun.support.errors import UsageFault, WasmlrunError
+    from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
     try:
-        from wasmlrun import bench
-        from wasmlrun.backends.openvino import OpenVINO
-        from wasmlrun.cache import Cache, default_root
-        from wasmlrun.classifier import Classifier
-        from wasmlrun.imagefile import read_image
-        from wasmlrun.loading import Loading
-        from wasmlrun.plan import Options, Wishes, make_plan
-        from wasmlrun.report_bench import draw, write
-        from wasmlrun.stages import Board
+        from wasmlrun.diagnose import bench
+        from wasmlrun.engines.openvino import OpenVINO
+        from wasmlrun.pipeline.loading import Loading
+        from wasmlrun.pipeline.per_image import Classifier
+        from wasmlrun.pipeline.plan import Options, Wishes, make_plan
+        from wasmlrun.report.bench import draw, write
+        from wasmlrun.supervisor.stages import Board
+        from wasmlrun.support.cache import Cache, default_root
+        from wasmlrun.vision.source import read_image
 
         read_image(image)
         plan = make_plan(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wasmlrun.parser import verbosity_options
+from wasmlrun.commands.clickform import verbosity_options
 
 if TYPE_CHECKING:
-    from wasmlrun.build import Built
-    from wasmlrun.messages import Messages
-    from wasmlrun.project import Project
+    from wasmlrun.support.messages import Messages
+    from wasmlrun.toolkit.build import Built
+    from wasmlrun.toolkit.project import Project
 
 
 @click.command("build", context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,11 +28,11 @@ def command(folder: Path, install: bool, watch: bool, run: str | None, verbosity
     Your own toolchain is used if there is one: rustup, go, zig, wasi-sdk, npm. Else one is
     installed into wasmlrun's own folder, with --install or after a question.
     """
-    from wasmlrun.build import build
-    from wasmlrun.errors import BadWorker, WasmlrunError
-    from wasmlrun.messages import Messages
-    from wasmlrun.project import read_project
-    from wasmlrun.toolchains.installer import Installer
+    from wasmlrun.support.errors import BadWorker, WasmlrunError
+    from wasmlrun.support.messages import Messages
+    from wasmlrun.toolkit.build import build
+    from wasmlrun.toolkit.project import read_project
+    from wasmlrun.toolkit.toolchains.installer import Installer
 
     messages = Messages(verbosity)
     try:
@@ -58,7 +58,7 @@ def command(folder: Path, install: bool, watch: bool, run: str | None, verbosity
 
 
 def _tell(built: Built, messages: Messages) -> None:
-    from wasmlrun.progress import size_text
+    from wasmlrun.models.progress import size_text
 
     messages.info(
         f"{built.worker}: {size_text(built.size)}, {built.toolchain}, {built.seconds:.1f} s"
@@ -76,7 +76,7 @@ def _classify(project: Project, image: str) -> None:
 
 
 def _wait(project: Project, since: float) -> None:
-    from wasmlrun.build import sources_changed
+    from wasmlrun.toolkit.build import sources_changed
 
     while not sources_changed(project, since):
         time.sleep(0.3)

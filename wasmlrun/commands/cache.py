@@ -17,8 +17,8 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(as_json: bool) -> None:
     """Where the cache is and how much is in it."""
-    from wasmlrun.cache import DEFAULT_BOUND, Cache, default_root
-    from wasmlrun.report import write_facts
+    from wasmlrun.report.answers import write_facts
+    from wasmlrun.support.cache import DEFAULT_BOUND, Cache, default_root
 
     cache = Cache(default_root())
     write_facts(
@@ -38,8 +38,8 @@ def ls(as_json: bool) -> None:
     """List the entries, least recently used first."""
     from datetime import datetime
 
-    from wasmlrun.cache import Cache, default_root
-    from wasmlrun.report import write_rows
+    from wasmlrun.report.answers import write_rows
+    from wasmlrun.support.cache import Cache, default_root
 
     write_rows(
         [
@@ -59,8 +59,8 @@ def ls(as_json: bool) -> None:
 @command.command()
 def clear() -> None:
     """Remove everything."""
-    from wasmlrun.cache import Cache, default_root
-    from wasmlrun.messages import Messages
+    from wasmlrun.support.cache import Cache, default_root
+    from wasmlrun.support.messages import Messages
 
     Messages().info(f"freed {Cache(default_root()).clear()} bytes")
 
@@ -71,7 +71,7 @@ def clear() -> None:
 )
 def prune(size: int | None) -> None:
     """Remove what was used least recently until the rest fits."""
-    from wasmlrun.cache import Cache, default_root
-    from wasmlrun.messages import Messages
+    from wasmlrun.support.cache import Cache, default_root
+    from wasmlrun.support.messages import Messages
 
     Messages().info(f"freed {Cache(default_root()).prune(size)} bytes")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.parser import verbosity_options
+from wasmlrun.commands.clickform import verbosity_options
 
 
 @click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,11 +20,11 @@ def command(worker: str, as_json: bool, install: bool, verbosity: int) -> int:
     WORKER is a module, a script, or a project's folder, for the protocol `tensor`.
     """
     from wasmlrun.commands.options import interpreter
-    from wasmlrun.conformance import check_worker
-    from wasmlrun.errors import EXIT_EXPECTATION, EXIT_OK, WasmlrunError
-    from wasmlrun.messages import Messages
-    from wasmlrun.plan import Wishes, make_plan
-    from wasmlrun.report import write_rows
+    from wasmlrun.diagnose.conformance import check_worker
+    from wasmlrun.pipeline.plan import Wishes, make_plan
+    from wasmlrun.report.answers import write_rows
+    from wasmlrun.support.errors import EXIT_EXPECTATION, EXIT_OK, WasmlrunError
+    from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
     try:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wasmlrun.commandline import (
+from wasmlrun.commands.options import ALL, DIRS
+from wasmlrun.commands.reader import (
     Argument,
     Choice,
     Command,
@@ -16,13 +17,12 @@ from wasmlrun.commandline import (
     Option,
     Whole,
 )
-from wasmlrun.commands.options import ALL, DIRS
 
 if TYPE_CHECKING:
-    from wasmlrun.messages import Messages
-    from wasmlrun.report import Report
-    from wasmlrun.stages import Board
-    from wasmlrun.trace import Trace
+    from wasmlrun.pipeline.result import Report
+    from wasmlrun.supervisor.stages import Board
+    from wasmlrun.support.messages import Messages
+    from wasmlrun.trace.recorder import Trace
 
 
 def classify_images(
@@ -39,12 +39,12 @@ def classify_images(
     IMAGE is a file, or - for standard input.
     """
     from wasmlrun.commands.options import trace_from
-    from wasmlrun.death import supervised
-    from wasmlrun.errors import WasmlrunError
-    from wasmlrun.messages import Messages
-    from wasmlrun.report import choose
-    from wasmlrun.stages import Stage
-    from wasmlrun.supervise import Death
+    from wasmlrun.report.answers import choose
+    from wasmlrun.supervisor.blame import supervised
+    from wasmlrun.supervisor.parent import Death
+    from wasmlrun.supervisor.stages import Stage
+    from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
     report = choose(as_json)
@@ -65,7 +65,7 @@ def classify_images(
     recorder = trace_from(trace, messages)
 
     def work(board: Board) -> int:
-        from wasmlrun.imagefile import missing, none_is_there
+        from wasmlrun.vision.source import missing, none_is_there
 
         if none_is_there(images):  # the cheapest and commonest mistake, told before all others
             return max(fail(name, missing(name)) for name in images)
@@ -105,11 +105,11 @@ def _work(
     Raises:
         WasmlrunError: nothing could be classified.
     """
-    from wasmlrun.backends.openvino import OpenVINO
     from wasmlrun.commands.options import cache_from, chosen_limits
-    from wasmlrun.limits import MAX_PIXELS
-    from wasmlrun.process import keep_one_heap
-    from wasmlrun.tasks import Task, parallel, quick_handover
+    from wasmlrun.engines.openvino import OpenVINO
+    from wasmlrun.support.limits import MAX_PIXELS
+    from wasmlrun.support.process import keep_one_heap
+    from wasmlrun.support.tasks import Task, parallel, quick_handover
 
     if len(images) == 1:
         keep_one_heap()
@@ -119,7 +119,7 @@ def _work(
     if not board.careful:
         Task(backend.prepare)  # while the rest is imported
     with quick_handover():
-        from wasmlrun.plan import Options, Wishes, make_plan
+        from wasmlrun.pipeline.plan import Options, Wishes, make_plan
 
         plan = make_plan(
             Wishes(
@@ -143,7 +143,7 @@ def _work(
         strict_device=wanted["strict_device"],
         max_pixels=wanted["max_pixels"] or MAX_PIXELS,
     )
-    from wasmlrun.classify import classify
+    from wasmlrun.pipeline.per_command import classify
 
     return classify(images, plan, options, backend, cache, board, report, messages, recorder)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wasmlrun.parser import verbosity_options
+from wasmlrun.commands.clickform import verbosity_options
 
 TIMEOUT = 120.0
 
@@ -20,18 +20,18 @@ def command(as_json: bool, verbosity: int) -> int:
     """
     import time
 
-    from wasmlrun.death import supervised
-    from wasmlrun.errors import EXIT_EXPECTATION, EXIT_OK, WasmlrunError
-    from wasmlrun.messages import Messages
-    from wasmlrun.stages import Board
-    from wasmlrun.supervise import Death
+    from wasmlrun.supervisor.blame import supervised
+    from wasmlrun.supervisor.parent import Death
+    from wasmlrun.supervisor.stages import Board
+    from wasmlrun.support.errors import EXIT_EXPECTATION, EXIT_OK, WasmlrunError
+    from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
 
     def work(board: Board) -> int:
-        from wasmlrun.cache import Cache, default_root
-        from wasmlrun.doctor import examine
-        from wasmlrun.report_doctor import write
+        from wasmlrun.diagnose.doctor import examine
+        from wasmlrun.report.doctor import write
+        from wasmlrun.support.cache import Cache, default_root
 
         board.timeout, board.deadline = TIMEOUT, time.monotonic() + TIMEOUT
         findings = examine(Cache(default_root(), tell=messages.detail), board, messages)

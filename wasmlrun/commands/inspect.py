@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.parser import verbosity_options
+from wasmlrun.commands.clickform import verbosity_options
 
 
 @click.command("inspect", context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,19 +21,20 @@ def command(file: Path, as_json: bool, manifest: bool, verbosity: int) -> int:
     it needs that is missing here, its memory, what built it, and a manifest to start from.
     Nothing is run or compiled; a model is loaded by the engine.
     """
-    from wasmlrun import report_inspect, report_models
-    from wasmlrun.errors import EXIT_OK, WasmlrunError
-    from wasmlrun.inspection import inspect
-    from wasmlrun.messages import Messages
+    from wasmlrun.diagnose.inspection import look_into
+    from wasmlrun.report import inspect as report
+    from wasmlrun.report import models
+    from wasmlrun.support.errors import EXIT_OK, WasmlrunError
+    from wasmlrun.support.messages import Messages
 
     try:
-        facts = inspect(file)
+        facts = look_into(file)
     except WasmlrunError as error:
-        report_models.choose(as_json).failure(str(file), error)
+        models.choose(as_json).failure(str(file), error)
         Messages(verbosity).error(error)
         return error.exit_code
     if manifest:
-        report_inspect.write_suggestion(facts)
+        report.write_suggestion(facts)
     else:
-        report_inspect.write(facts, as_json=as_json)
+        report.write(facts, as_json=as_json)
     return EXIT_OK

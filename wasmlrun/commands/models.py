@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wasmlrun.errors import EXIT_OK, WasmlrunError
-from wasmlrun.messages import Messages
-from wasmlrun.parser import verbosity_options
+from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.support.errors import EXIT_OK, WasmlrunError
+from wasmlrun.support.messages import Messages
 
 if TYPE_CHECKING:
-    from wasmlrun.download import Transfer
-    from wasmlrun.report_models import Report, Row
-    from wasmlrun.stages import Board
+    from wasmlrun.models.download import Transfer
+    from wasmlrun.report.models import Report, Row
+    from wasmlrun.supervisor.stages import Board
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -52,17 +52,19 @@ def command() -> None:
 @verbosity_options
 def list_models(as_json: bool, verbosity: int) -> int:
     """List the models there are, and which of them are here."""
-    from wasmlrun import bundled, report_models, shelf
+    from wasmlrun.models import store
+    from wasmlrun.report import models
+    from wasmlrun.support import bundled
 
-    messages, report = Messages(verbosity), report_models.choose(as_json)
-    own_shelf = shelf.default()
+    messages, report = Messages(verbosity), models.choose(as_json)
+    own_shelf = store.default()
     rows: list[Row] = []
     code = EXIT_OK
-    default = shelf.bundled_folder(bundled.DEFAULT_MODEL)
+    default = store.bundled_folder(bundled.DEFAULT_MODEL)
     if default is not None:
         size = sum(f.stat().st_size for f in default.iterdir() if f.suffix in (".xml", ".bin"))
         rows.append(
-            report_models.listed(
+            models.listed(
                 bundled.DEFAULT_MODEL,
                 "bundled",
                 size,
@@ -80,7 +82,7 @@ def list_models(as_json: bool, verbosity: int) -> int:
             continue
         entry = standing.entry
         rows.append(
-            report_models.listed(
+            models.listed(
                 name, standing.state, entry.size, entry.licence, entry.description, own=entry.own
             )
         )
@@ -104,20 +106,21 @@ def pull(
     names: Sequence[str], mirror: str | None, retries: int, as_json: bool, verbosity: int
 ) -> int:
     """Fetch models of the catalogue; what is here already is checked, and repaired."""
-    from wasmlrun import report_models, shelf
-    from wasmlrun.progress import watching
+    from wasmlrun.models import store
+    from wasmlrun.models.progress import watching
+    from wasmlrun.report import models
 
-    messages, report = Messages(verbosity), report_models.choose(as_json)
+    messages, report = Messages(verbosity), models.choose(as_json)
 
     def one(name: str) -> None:
-        found = shelf.bundled_folder(name)
+        found = store.bundled_folder(name)
         if found is not None:
-            report.rows([report_models.placed(name, "bundled", found)])
+            report.rows([models.placed(name, "bundled", found)])
             return
         with watching(messages) as watcher:
-            placed = shelf.default().pull(name, _transfer(retries, mirror), watcher)
+            placed = store.default().pull(name, _transfer(retries, mirror), watcher)
         state = "pulled" if placed.changed else "present"
-        report.rows([report_models.placed(name, state, placed.folder)])
+        report.rows([models.placed(name, state, placed.folder)])
         messages.info(f"use it with --model {name}")
 
     return _each(names, one, report, messages)
@@ -133,11 +136,11 @@ def info(model: str, as_json: bool, verbosity: int) -> int:
     Parameters are the numbers that the file stores as constants, without those that hold
     shapes and indices. A model that is not pulled is described from the catalogue alone.
     """
-    from wasmlrun import report_models
-    from wasmlrun.death import supervised
-    from wasmlrun.supervise import Death
+    from wasmlrun.report import models
+    from wasmlrun.supervisor.blame import supervised
+    from wasmlrun.supervisor.parent import Death
 
-    messages, report = Messages(verbosity), report_models.choose(as_json)
+    messages, report = Messages(verbosity), models.choose(as_json)
 
     def work(board: Board) -> int:
         return _guarded(None, lambda: report.facts(*_facts(model, board)), report, messages)
@@ -153,31 +156,32 @@ def info(model: str, as_json: bool, verbosity: int) -> int:
 
 def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """What is known of a file or of a name, for the report. Raises WasmlrunError."""
-    from wasmlrun import report_models, shelf
-    from wasmlrun.backends.openvino import OpenVINO
-    from wasmlrun.modelfile import ModelSource, read_model
-    from wasmlrun.modelinfo import ModelInfo, inspect
-    from wasmlrun.paths import exists
-    from wasmlrun.stages import Stage
+    from wasmlrun.engines.openvino import OpenVINO
+    from wasmlrun.models import store
+    from wasmlrun.models.info import ModelInfo, info_of
+    from wasmlrun.report import models
+    from wasmlrun.supervisor.stages import Stage
+    from wasmlrun.support.model_source import ModelSource, read_model
+    from wasmlrun.support.paths import exists
 
     def look_into(source: ModelSource) -> ModelInfo:
         with board.doing(Stage.MODEL, f"model {model}"):
-            return inspect(source, model, OpenVINO())
+            return info_of(source, model, OpenVINO())
 
     path = Path(model)
     if exists(path) or path.name != model:
         info = look_into(read_model(path))
-        return report_models.described(None, None, path.absolute(), None, info)
-    found = shelf.bundled_folder(model)
+        return models.described(None, None, path.absolute(), None, info)
+    found = store.bundled_folder(model)
     if found is not None:
         info = look_into(read_model(found))
-        return report_models.described(model, "bundled", found, None, info)
-    own_shelf = shelf.default()
+        return models.described(model, "bundled", found, None, info)
+    own_shelf = store.default()
     standing = own_shelf.standing(model)
-    if standing.state == shelf.AVAILABLE:
-        return report_models.described(model, standing.state, None, standing.entry, None)
+    if standing.state == store.AVAILABLE:
+        return models.described(model, standing.state, None, standing.entry, None)
     info = look_into(own_shelf.open(model)[1])
-    return report_models.described(model, standing.state, standing.folder, standing.entry, info)
+    return models.described(model, standing.state, standing.folder, standing.entry, info)
 
 
 @command.command("verify", short_help="Compare pulled models with their digests.")
@@ -186,16 +190,17 @@ def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, st
 @verbosity_options
 def verify(names: Sequence[str], as_json: bool, verbosity: int) -> int:
     """Compare every file of pulled models, by default of all, with its sha256."""
-    from wasmlrun import report_models, shelf
-    from wasmlrun.errors import BadModel
+    from wasmlrun.models import store
+    from wasmlrun.report import models
+    from wasmlrun.support.errors import BadModel
 
-    messages, report = Messages(verbosity), report_models.choose(as_json)
-    own_shelf = shelf.default()
+    messages, report = Messages(verbosity), models.choose(as_json)
+    own_shelf = store.default()
 
     def one(name: str) -> None:
         results = own_shelf.verify(name)
-        report.rows([report_models.checked(result) for result in results])
-        bad = [f"{r.file} is {r.state}" for r in results if r.state != shelf.OK]
+        report.rows([models.checked(result) for result in results])
+        bad = [f"{r.file} is {r.state}" for r in results if r.state != store.OK]
         if bad:
             raise BadModel(
                 f"model {name}: {', '.join(bad)}", f"fetch it again: wasmlrun models pull {name}"
@@ -213,13 +218,14 @@ def verify(names: Sequence[str], as_json: bool, verbosity: int) -> int:
 @verbosity_options
 def path(name: str, as_json: bool, verbosity: int) -> int:
     """Print the folder of a model."""
-    from wasmlrun import report_models, shelf
+    from wasmlrun.models import store
+    from wasmlrun.report import models
 
-    messages, report = Messages(verbosity), report_models.choose(as_json)
+    messages, report = Messages(verbosity), models.choose(as_json)
 
     def find() -> None:
-        folder = shelf.bundled_folder(name) or shelf.default().path(name)
-        report.rows([report_models.path(name, folder)])
+        folder = store.bundled_folder(name) or store.default().path(name)
+        report.rows([models.path(name, folder)])
 
     return _guarded(name, find, report, messages)
 
@@ -230,20 +236,21 @@ def path(name: str, as_json: bool, verbosity: int) -> int:
 @verbosity_options
 def remove(names: Sequence[str], as_json: bool, verbosity: int) -> int:
     """Take models off this machine."""
-    from wasmlrun import report_models, shelf
-    from wasmlrun.progress import Lines
+    from wasmlrun.models import store
+    from wasmlrun.models.progress import Lines
+    from wasmlrun.report import models
 
-    messages, report = Messages(verbosity), report_models.choose(as_json)
-    own_shelf = shelf.default()
+    messages, report = Messages(verbosity), models.choose(as_json)
+    own_shelf = store.default()
 
     def one(name: str) -> None:
         own_shelf.remove(name, Lines(messages))
-        report.rows([report_models.placed(name, "removed", own_shelf.folder(name))])
+        report.rows([models.placed(name, "removed", own_shelf.folder(name))])
 
     return _each(names, one, report, messages)
 
 
-@command.command("add", short_help="Put a model of your own on the shelf.")
+@command.command("add", short_help="Put a model of your own on the store.")
 @click.argument("name", metavar="NAME")
 @click.option(
     "--from", "origin", required=True, metavar="FILE|URL", help="The model; an IR's .bin beside it."
@@ -267,15 +274,16 @@ def add(
     The file is copied. Settings of a manifest beside it (FILE with .toml) are taken over; the
     new manifest may be edited afterwards, `wasmlrun models path NAME` tells where it is.
     """
-    from wasmlrun import report_models, shelf
-    from wasmlrun.progress import watching
+    from wasmlrun.models import store
+    from wasmlrun.models.progress import watching
+    from wasmlrun.report import models
 
-    messages, report = Messages(verbosity), report_models.choose(as_json)
+    messages, report = Messages(verbosity), models.choose(as_json)
 
     def put() -> None:
         with watching(messages) as watcher:
-            placed = shelf.default().add(name, origin, labels, sha256, _transfer(retries), watcher)
-        report.rows([report_models.placed(name, "added", placed.folder)])
+            placed = store.default().add(name, origin, labels, sha256, _transfer(retries), watcher)
+        report.rows([models.placed(name, "added", placed.folder)])
         messages.info(f"use it with --model {name}")
 
     return _guarded(name, put, report, messages)
@@ -288,20 +296,20 @@ def add(
 @verbosity_options
 def lock(manifest: Path, allow_outside: bool, as_json: bool, verbosity: int) -> int:
     """Write the sha256 of every model that a manifest mounts into it, as allowed_models."""
-    from wasmlrun import report_models
-    from wasmlrun.lock import lock as lock_manifest
+    from wasmlrun.models.pin import lock as lock_manifest
+    from wasmlrun.report import models
 
-    messages, report = Messages(verbosity), report_models.choose(as_json)
+    messages, report = Messages(verbosity), models.choose(as_json)
 
     def write() -> None:
         for file, digest in lock_manifest(manifest, allow_outside=allow_outside):
-            report.rows([report_models.locked(file, digest)])
+            report.rows([models.locked(file, digest)])
 
     return _guarded(None, write, report, messages)
 
 
 def _transfer(retries: int, mirror: str | None = None) -> Transfer:
-    from wasmlrun.download import Transfer
+    from wasmlrun.models.download import Transfer
 
     return Transfer(mirror=mirror or None, retries=retries)
 

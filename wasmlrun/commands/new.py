@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.languages import LANGUAGES
-from wasmlrun.parser import verbosity_options
+from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.toolkit.languages import LANGUAGES
 
 
 @click.command("new", context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,9 +18,9 @@ from wasmlrun.parser import verbosity_options
 @verbosity_options
 def command(name: str, lang: str, verbosity: int) -> int:
     """Write a fresh worker's project into the new folder NAME."""
-    from wasmlrun.errors import WasmlrunError
-    from wasmlrun.messages import Messages
-    from wasmlrun.project import new_project
+    from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.support.messages import Messages
+    from wasmlrun.toolkit.project import new_project
 
     messages = Messages(verbosity)
     path = Path(name)

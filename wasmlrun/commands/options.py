@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wasmlrun.commandline import (
+from wasmlrun.commands.reader import (
     VERBOSITY,
     Choice,
     File,
@@ -17,12 +17,12 @@ from wasmlrun.commandline import (
     Size,
     Whole,
 )
-from wasmlrun.limits import MOST, MOST_SECONDS
+from wasmlrun.support.limits import MOST, MOST_SECONDS
 
 if TYPE_CHECKING:
-    from wasmlrun.cache import Cache
-    from wasmlrun.messages import Messages
-    from wasmlrun.trace import Trace
+    from wasmlrun.support.cache import Cache
+    from wasmlrun.support.messages import Messages
+    from wasmlrun.trace.recorder import Trace
 
 DEVICE = (
     Option(
@@ -135,7 +135,7 @@ def trace_from(path: Path | None, messages: Messages) -> Trace | None:
     """
     if path is None and messages.verbosity <= 0:
         return None
-    from wasmlrun.trace import Trace, TraceFile
+    from wasmlrun.trace.recorder import Trace, TraceFile
 
     file = TraceFile(path) if path is not None else None
     return Trace(file, messages.detail if messages.verbosity > 0 else None, messages.warn)
@@ -143,7 +143,7 @@ def trace_from(path: Path | None, messages: Messages) -> Trace | None:
 
 def cache_from(no_cache: bool, tell: Callable[[str], None]) -> Cache:
     """The cache that the options and the environment say."""
-    from wasmlrun.cache import Cache, default_root
+    from wasmlrun.support.cache import Cache, default_root
 
     return Cache(None if no_cache else default_root(), tell=tell)
 
@@ -162,18 +162,18 @@ def interpreter(worker: Path, messages: Messages, *, install: bool) -> None:
     Raises:
         WasmlrunError: it cannot be prepared, or may not be.
     """
-    from wasmlrun.languages import SCRIPTS
+    from wasmlrun.toolkit.languages import SCRIPTS
 
     if worker.is_dir():
-        from wasmlrun.project import worker_in
+        from wasmlrun.toolkit.project import worker_in
 
         worker = worker_in(worker)
     if worker.suffix not in SCRIPTS:
         return
-    from wasmlrun.runtimes import runtime_for
+    from wasmlrun.toolkit.interpreters import runtime_for
 
     runtime = runtime_for(worker)
     if runtime is not None and not runtime.ready and worker.is_file():
-        from wasmlrun.runtimes.ready import make_ready
+        from wasmlrun.toolkit.interpreters.ready import make_ready
 
         make_ready(runtime, messages, install=install)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from wasmlrun.commandline import Argument, Choice, Command, File, Flag, Option
 from wasmlrun.commands.options import ALL, DIRS
+from wasmlrun.commands.reader import Argument, Choice, Command, File, Flag, Option
 
 
 def run_worker(
@@ -32,20 +32,19 @@ def run_worker(
     never a network.
     """
     from wasmlrun.commands.options import cache_from, chosen_limits, trace_from
-    from wasmlrun.death import supervised
-    from wasmlrun.errors import WasmlrunError
-    from wasmlrun.messages import Messages
-    from wasmlrun.stages import Board
-    from wasmlrun.supervise import Death
+    from wasmlrun.supervisor.blame import supervised
+    from wasmlrun.supervisor.parent import Death
+    from wasmlrun.supervisor.stages import Board
+    from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
     recorder = trace_from(trace, messages)
 
     def work(board: Board) -> int:
-        from wasmlrun.backends.openvino import OpenVINO
-        from wasmlrun.devices import DeviceChoice
-        from wasmlrun.limits import Limits, with_limits
-        from wasmlrun.plan import (
+        from wasmlrun.engines.devices import DeviceChoice
+        from wasmlrun.engines.openvino import OpenVINO
+        from wasmlrun.pipeline.plan import (
             Wishes,
             find_manifest,
             find_worker,
@@ -53,10 +52,11 @@ def run_worker(
             named_models,
             preloaded,
         )
-        from wasmlrun.protocols import wws
-        from wasmlrun.records import replace
-        from wasmlrun.report import write_raw
-        from wasmlrun.run import grant_of, response_body, run_program
+        from wasmlrun.pipeline.program import grant_of, response_body, run_program
+        from wasmlrun.pipeline.protocols import wws
+        from wasmlrun.report.answers import write_raw
+        from wasmlrun.support.limits import Limits, with_limits
+        from wasmlrun.support.records import replace
 
         try:
             path = find_worker(worker)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wasmlrun.parser import verbosity_options
+from wasmlrun.commands.clickform import verbosity_options
 
 _NAMES = ("javascript", "python", "ruby")
 
@@ -18,8 +18,8 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an interpreter.")
 def list_(as_json: bool) -> None:
     """List the interpreters and whether they are prepared."""
-    from wasmlrun.report import write_rows
-    from wasmlrun.runtimes import RUNTIMES
+    from wasmlrun.report.answers import write_rows
+    from wasmlrun.toolkit.interpreters import RUNTIMES
 
     write_rows(
         [
@@ -40,11 +40,11 @@ def list_(as_json: bool) -> None:
 @verbosity_options
 def install(names: tuple[str, ...], verbosity: int) -> int:
     """Fetch, check, build and precompile interpreters: javascript, python, ruby."""
-    from wasmlrun.errors import WasmlrunError
-    from wasmlrun.messages import Messages
-    from wasmlrun.runtimes import RUNTIMES
-    from wasmlrun.runtimes.build import prepare
-    from wasmlrun.toolchains.installer import Installer
+    from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.support.messages import Messages
+    from wasmlrun.toolkit.interpreters import RUNTIMES
+    from wasmlrun.toolkit.interpreters.build import prepare
+    from wasmlrun.toolkit.toolchains.installer import Installer
 
     messages = Messages(verbosity)
     try:
@@ -61,8 +61,8 @@ def install(names: tuple[str, ...], verbosity: int) -> int:
 @verbosity_options
 def remove(names: tuple[str, ...], verbosity: int) -> int:
     """Remove prepared interpreters, of earlier versions too."""
-    from wasmlrun.messages import Messages
-    from wasmlrun.runtimes import RUNTIMES
+    from wasmlrun.support.messages import Messages
+    from wasmlrun.toolkit.interpreters import RUNTIMES
 
     messages = Messages(verbosity)
     for name in names:

@@ -1,0 +1,120 @@
+"""`wasmlrun doctor`: every finding, and that what is wrong is seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from conftest import Outcome
+
+from wasmlrun.diagnose import doctor
+from wasmlrun.diagnose.doctor import CacheHealth, Findings, ModelTest
+from wasmlrun.diagnose.escapes import Tried
+from wasmlrun.engines.protocol import EngineError
+from wasmlrun.report.doctor import write
+from wasmlrun.supervisor.stages import Board
+from wasmlrun.support.cache import Cache
+from wasmlrun.support.messages import Messages
+
+GOOD = Findings(
+    {"wasmlrun": "1"},
+    ["CPU"],
+    CacheHealth("/cache", 1, 2, "0", "0700"),
+    ModelTest(True, "5 predictions"),
+    [Tried("open ../x", True, "error number 63")],
+)
+
+
+def findings(**changes: object) -> Findings:
+    return Findings(**{**{f: getattr(GOOD, f) for f in Findings.__slots__}, **changes})
+
+
+def test_the_command_finds_all_well(run_cli: Callable[..., Outcome]) -> None:
+    outcome = run_cli(["doctor", "--json"])
+    assert (outcome.code, outcome.stderr) == (0, "")
+    found = json.loads(outcome.stdout)
+    assert sorted(found) == sorted(
+        ["schema", "healthy", "versions", "devices", "cache", "model", "sandbox"]
+    )
+    assert found["healthy"] is True
+    assert sorted(found["versions"]) == ["openvino", "platform", "python", "wasmlrun", "wasmtime"]
+    assert "CPU" in found["devices"]
+    assert found["model"]["works"] is True
+    refused = [t for t in found["sandbox"] if not t["name"].startswith("control")]
+    assert len(refused) >= 10
+    assert all(t["passed"] for t in found["sandbox"])
+
+
+def test_the_command_says_where_the_cache_is(
+    run_cli: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    root = tmp_path / "cache"
+    root.mkdir(mode=0o777)
+    root.chmod(0o777)
+    outcome = run_cli(["doctor"], env={"WASMLRUN_CACHE_DIR": str(root)})
+    assert outcome.code == 1
+    (line,) = [line for line in outcome.stdout.splitlines() if line.split("\t")[1] == "cache"]
+    assert line.startswith(f"FAILED\tcache\t{root}: 0 entries")
+    assert "others may write to it" in line
+    others = [line for line in outcome.stdout.splitlines() if "\tcache\t" not in line]
+    assert all(line.startswith("ok\t") for line in others)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(findings(devices=[]), id="no device"),
+        pytest.param(findings(cache=CacheHealth("/cache", 0, 0, "0", "0777", ["bad"])), id="cache"),
+        pytest.param(findings(model=ModelTest(False, "no model")), id="model"),
+        pytest.param(findings(sandbox=[Tried("open", False, "it succeeded")]), id="sandbox"),
+    ],
+)
+def test_one_fault_is_enough(wrong: Findings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert GOOD.healthy
+    assert not wrong.healthy
+    write(wrong, as_json=False)
+    states = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+    assert states.count("FAILED") == 1
+    write(wrong, as_json=True)
+    assert json.loads(capsys.readouterr().out)["healthy"] is False
+
+
+def test_an_engine_that_cannot_be_loaded_is_a_finding() -> None:
+    class Broken:
+        def version(self) -> str:
+            raise EngineError("it is missing")
+
+        def devices(self) -> Sequence[str]:
+            raise EngineError("it is missing")
+
+    broken = Broken()
+    assert doctor.versions(broken)["openvino"] == "cannot be loaded: it is missing"  # type: ignore[arg-type]
+    assert doctor._devices(broken) == []  # type: ignore[arg-type]
+
+
+def test_the_cache_in_health_and_otherwise(tmp_path: Path) -> None:
+    root = tmp_path / "cache"
+    assert doctor.cache_health(Cache(root)).problems == ()
+    Cache(root).put("kind", "a" * 64, "a thing", b"data")
+    health = doctor.cache_health(Cache(root))
+    assert (health.entries, health.bytes, health.mode, list(health.problems)) == (1, 4, "0700", [])
+    root.chmod(0o720)
+    assert doctor.cache_health(Cache(root)).problems == ["others may write to it: chmod go-w"]
+    (tmp_path / "file").touch(mode=0o600)
+    assert "it is not a folder" in doctor.cache_health(Cache(tmp_path / "file")).problems
+    assert doctor.cache_health(Cache(None)).path == "none"
+
+
+def test_a_machine_without_room_for_temporary_files_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", full)
+    found = doctor.examine(Cache(None), Board(), Messages())
+    assert not found.healthy
+    assert (found.model.works, found.sandbox[0].passed) == (False, False)
+    assert "No space left on device" in found.model.how

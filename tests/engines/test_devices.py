@@ -1,0 +1,66 @@
+"""From the device that is asked for to one that this machine has."""
+
+from __future__ import annotations
+
+import pytest
+from kit.fakes import FakeBackend
+
+from wasmlrun.engines.devices import DeviceChoice
+from wasmlrun.support.errors import UsageFault
+
+
+def choose(
+    wanted: str | None, target: str, found: list[str], *, strict: bool = False
+) -> tuple[str, list[str]]:
+    warnings: list[str] = []
+    choice = DeviceChoice(FakeBackend(found=found), wanted, warnings.append, strict=strict)
+    return choice(target), warnings
+
+
+@pytest.mark.parametrize(
+    ("wanted", "target", "found", "device"),
+    [
+        (None, "cpu", ["CPU", "GPU"], "CPU"),
+        (None, "gpu", ["CPU", "GPU"], "GPU"),
+        (None, "gpu", ["CPU", "GPU.1"], "GPU"),
+        (None, "tpu", ["CPU", "NPU"], "NPU"),
+        (None, "auto", ["CPU", "NPU"], "AUTO"),
+        (None, "auto", ["CPU"], "CPU"),
+        ("GPU", "cpu", ["CPU", "GPU"], "GPU"),
+        ("CPU", "gpu", ["CPU", "GPU"], "CPU"),
+        ("AUTO", "cpu", ["CPU"], "CPU"),
+    ],
+)
+def test_a_present_device_is_used_and_a_flag_beats_the_guest(
+    wanted: str | None, target: str, found: list[str], device: str
+) -> None:
+    assert choose(wanted, target, found) == (device, [])
+
+
+@pytest.mark.parametrize(("wanted", "target"), [("GPU", "cpu"), (None, "gpu")])
+def test_an_absent_device_is_cpu_with_a_warning(wanted: str | None, target: str) -> None:
+    assert choose(wanted, target, ["CPU", "NPU"]) == (
+        "CPU",
+        ["device GPU is not on this machine (found: CPU, NPU); using CPU"],
+    )
+
+
+def test_an_absent_device_is_an_error_when_devices_are_strict() -> None:
+    with pytest.raises(UsageFault) as caught:
+        choose("NPU", "cpu", ["CPU"], strict=True)
+    assert caught.value.message == "device NPU is not on this machine (found: CPU)"
+
+
+def test_the_warning_comes_once() -> None:
+    warnings: list[str] = []
+    choice = DeviceChoice(FakeBackend(), None, warnings.append)
+    assert [choice("gpu"), choice("gpu")] == ["CPU", "CPU"]
+    assert len(warnings) == 1
+
+
+def test_plain_cpu_never_asks_the_engine_what_there_is() -> None:
+    class Untouchable(FakeBackend):
+        def devices(self) -> list[str]:
+            raise AssertionError("asked")
+
+    assert DeviceChoice(Untouchable(), None, print)("cpu") == "CPU"

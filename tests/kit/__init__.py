@@ -1,0 +1,1 @@
+"""What several tests use: guests, engines, models and servers made for them."""

@@ -1,0 +1,474 @@
+"""The parent process: it outlives whatever its child meets, and says what that was."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from conftest import Outcome
+from kit.core_guests import ENDLESS, printing, program
+
+from wasmlrun.supervisor.blame import error_of
+from wasmlrun.supervisor.parent import Death, supervise
+from wasmlrun.supervisor.stages import Board, Stage
+from wasmlrun.support.errors import (
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    BadImage,
+    BadModel,
+    LimitExceeded,
+    WasmlrunError,
+    WorkerFailed,
+)
+from wasmlrun.support.messages import Messages
+from wasmlrun.support.model_source import Encoding, ModelSource
+from wasmlrun.support.tempfiles import model_file, private_folder
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+
+LATE = 60.0
+"""Longer than anything here takes; a test that waits this long has failed."""
+SOURCE = ModelSource(Encoding.TENSORFLOW_LITE, (b"\0\0\0\0TFL3",))
+
+
+@pytest.fixture(autouse=True)
+def _own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+
+
+def supervised(work: Callable[[Board], int]) -> tuple[int, list[Death]]:
+    """The exit code, and the deaths on the way to it."""
+    deaths: list[Death] = []
+
+    def on_death(death: Death, board: Board) -> int:
+        deaths.append(death)
+        return 99
+
+    return supervise(work, on_death, Messages()), deaths
+
+
+def crash(number: signal.Signals = signal.SIGSEGV) -> None:
+    faulthandler.disable()  # pytest's, which would tell of it
+    os.kill(os.getpid(), number)
+    time.sleep(LATE)
+
+
+# --- how a child ends ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [0, 1, 3, 141])
+def test_the_exit_code_is_the_works(code: int) -> None:
+    assert supervised(lambda board: code) == (code, [])
+
+
+def test_the_work_is_done_in_another_process(capfd: pytest.CaptureFixture[str]) -> None:
+    def work(board: Board) -> int:
+        print(os.getpid())
+        return 0
+
+    supervised(work)
+    assert int(capfd.readouterr().out) != os.getpid()
+
+
+def test_an_exception_is_a_bug_and_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    def work(board: Board) -> int:
+        raise RuntimeError("nobody foresaw this")
+
+    assert supervised(work) == (EXIT_BUG, [])
+    assert "a bug in wasmlrun: RuntimeError: nobody foresaw this" in capfd.readouterr().err
+
+
+def test_a_child_that_leaves_by_itself_is_not_a_death() -> None:
+    def work(board: Board) -> int:
+        os._exit(9)
+
+    assert supervised(work) == (9, [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE])
+def test_a_crash_is_a_death_with_its_signal(number: signal.Signals) -> None:
+    def work(board: Board) -> int:
+        with board.doing(Stage.GUEST, "a.wasm"), board.doing(Stage.MODEL, "m.onnx"):
+            crash(number)
+        return 0
+
+    code, (death,) = supervised(work)
+    assert code == 99
+    assert (death.signal_name, death.timed_out) == (number.name, False)
+    assert [(d.stage, d.what) for d in death.doing] == [
+        (Stage.MODEL, "m.onnx"),
+        (Stage.GUEST, "a.wasm"),
+    ]
+
+
+def test_native_code_that_outlasts_the_deadline_is_killed() -> None:
+    def work(board: Board) -> int:
+        board.deadline = time.monotonic() + 0.2
+        with board.doing(Stage.INFERENCE, "an inference"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+            time.sleep(LATE)
+        return 0
+
+    started = time.monotonic()
+    code, (death,) = supervised(work)
+    assert (code, death.timed_out) == (99, True)
+    assert time.monotonic() - started < LATE / 2
+
+
+def test_a_child_that_ends_in_time_is_not_killed() -> None:
+    def work(board: Board) -> int:
+        board.deadline = time.monotonic() + LATE
+        return 5
+
+    assert supervised(work) == (5, [])
+
+
+def test_after_a_death_the_work_can_go_on(capfd: pytest.CaptureFixture[str]) -> None:
+    running: list[int] = []
+
+    def work(board: Board) -> int:
+        if board.done == 2:
+            return board.code
+        board.report(board.done + 1, 7)
+        with board.doing(Stage.IMAGE, f"{board.done}.png"):
+            crash()
+        return 0
+
+    def on_death(death: Death, board: Board) -> None:
+        running.append(len(death.doing))
+
+    assert supervise(work, on_death, Messages()) == 7
+    assert running == [1, 1], "a stage of the first child was taken for one of the second"
+
+
+def test_signal_handlers_are_as_before() -> None:
+    before = [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)]
+    supervised(lambda board: 0)
+    assert [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+# --- what is told -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind", "code", "sentence"),
+    [
+        (Stage.MODEL, BadModel, 3, "the inference engine crashed (SIGSEGV) while it read it"),
+        (Stage.INFERENCE, BadModel, 3, "the inference engine crashed (SIGSEGV) in it"),
+        (Stage.IMAGE, BadImage, 3, "the image decoder crashed (SIGSEGV) at it"),
+        (Stage.GUEST, WorkerFailed, 4, "the WebAssembly engine crashed (SIGSEGV) in the worker"),
+        (None, WorkerFailed, 4, "the process crashed (SIGSEGV)"),
+    ],
+)
+def test_a_crash_in_words(
+    stage: Stage | None, kind: type[WasmlrunError], code: int, sentence: str
+) -> None:
+    board = Board()
+    if stage is None:
+        error = error_of(Death(signal.SIGSEGV, False, []), 60)
+    else:
+        with board.doing(stage, "it"):
+            error = error_of(Death(signal.SIGSEGV, False, board.running()), 60)
+    assert (type(error), error.exit_code) == (kind, code)
+    assert error.message.startswith(sentence)
+
+
+def test_a_kill_by_the_system_in_words() -> None:
+    error = error_of(Death(signal.SIGKILL, False, []), 60)
+    assert isinstance(error, LimitExceeded)
+    assert "for want of memory" in error.message
+
+
+def test_a_timeout_in_words() -> None:
+    error = error_of(Death(signal.SIGKILL, True, []), 1.5)
+    assert isinstance(error, LimitExceeded)
+    assert "1.5 s" in error.message
+    assert "--timeout" in (error.hint or "")
+
+
+# the command in a process of its own, with a part of it that crashes
+CRASHING = """
+import ctypes, sys
+from wasmlrun import cli
+from wasmlrun.vision import decode
+from wasmlrun.engines.openvino import OpenVINO
+
+def crash():
+    ctypes.string_at(0)
+
+{patch}
+sys.exit(cli.invoke(sys.argv[1:]))
+"""
+
+
+def with_crash(patch: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    script = CRASHING.replace("{patch}", patch)
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=LATE)
+
+
+def test_a_model_that_crashes_the_engine_is_exit_3_and_a_sentence(
+    colours: Path, red_image: Path
+) -> None:
+    patch = "OpenVINO.load = lambda *_: crash()"
+    done = with_crash(patch, "classify", red_image, "--model", colours)
+    assert done.returncode == 3
+    sentence = f"error: the inference engine crashed (SIGSEGV) while it read {colours}\nhint: "
+    assert done.stderr.startswith(sentence)
+    done = with_crash(patch, "classify", red_image, "--model", colours, "--json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["error"]["code"] == "bad-model"
+
+
+def test_a_picture_that_crashes_its_decoder_is_the_only_one_blamed(
+    colours: Path, red_image: Path, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"crash" + red_image.read_bytes())
+    patch = """
+decode = decode.decode
+decode.decode = lambda data, *a, **k: crash() if data[:5] == b"crash" else decode(data, *a, **k)
+"""
+    good = [tmp_path / f"{name}.png" for name in ("first", "second", "last")]
+    for path in good:
+        path.write_bytes(red_image.read_bytes())
+    pictures = (good[0], good[1], bad, good[2])
+    done = with_crash(patch, "classify", *pictures, "--model", colours, "-k", "1")
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"error: the image decoder crashed (SIGSEGV) at {bad}\n")
+    assert done.stderr.count("error:") == 1
+    # one that was being written when the crash came is written again
+    answered = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert list(dict.fromkeys(answered)) == [str(path) for path in good]
+
+
+# --- temporary files ----------------------------------------------------------------------------
+
+
+def _left() -> list[Path]:
+    return sorted(Path(os.environ["TMPDIR"]).glob("wasmlrun-*/*"))
+
+
+def test_temporary_files_are_private_and_gone() -> None:
+    with model_file(SOURCE) as path:
+        assert path.read_bytes() == SOURCE.parts[0]
+        assert path.stat().st_mode & 0o777 == 0o600
+        for folder in path.parents[:3]:
+            assert folder.stat().st_mode & 0o777 == 0o700, folder
+        assert [p.name for p in path.parent.iterdir()] == [path.name], "it has neighbours"
+    assert _left() == []
+
+
+def test_temporary_files_of_a_child_that_crashed_are_gone() -> None:
+    def work(board: Board) -> int:
+        with model_file(SOURCE) as path:
+            assert path.exists()
+            crash()
+        return 0
+
+    code, deaths = supervised(work)
+    assert (code, len(deaths)) == (99, 1)
+    assert _left() == []
+
+
+def test_what_a_killed_process_left_is_gone_after_the_next_run() -> None:
+    script = (
+        "from wasmlrun.tempfiles import *\nimport time\n"
+        "source = ModelSource(Encoding.TENSORFLOW_LITE, (b'secret model',))\n"
+        "with model_file(source) as path:\n    print(path, flush=True)\n    time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        path = Path(process.stdout.readline().decode().strip())
+        assert path.exists()
+        with private_folder():
+            assert path.exists(), "a running process lost its files"
+        process.kill()
+    assert path.exists()
+    with private_folder():
+        assert not path.exists()
+    assert _left() == []
+
+
+def test_a_folder_of_another_user_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(os.environ["TMPDIR"]) / f"wasmlrun-{os.getuid()}"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    root.symlink_to(elsewhere)
+    with pytest.raises(PermissionError), model_file(SOURCE):
+        pass
+    assert list(elsewhere.iterdir()) == []
+
+
+# --- the command: signals and time --------------------------------------------------------------
+
+READY = printing("ready\n", then="(loop $again (br $again))")
+
+
+class Running:
+    """A command whose guest has begun, and its processes."""
+
+    def __init__(self, worker: Path, *options: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "wasmlrun", "run", str(worker), "--timeout", "100", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"ready\n"
+        self.child = _child_of(self.process.pid)
+
+    def end(self) -> tuple[int, str]:
+        """Exit code and stderr."""
+        _, err = self.process.communicate(timeout=LATE)
+        return self.process.returncode, err.decode()
+
+
+@pytest.fixture
+def running(tmp_path: Path, make_worker: Callable[..., Path]) -> Iterator[Callable[..., Running]]:
+    started: list[Running] = []
+
+    def run(*options: str) -> Running:
+        started.append(Running(make_worker(tmp_path, READY), *options))
+        return started[-1]
+
+    yield run
+    for one in started:
+        with suppress(ProcessLookupError):
+            os.killpg(one.process.pid, signal.SIGKILL)
+        one.process.communicate()
+
+
+def _child_of(process: int) -> int:
+    tasks = Path(f"/proc/{process}/task/{process}/children")
+    if not tasks.exists():
+        pytest.skip("no /proc to find the child in")
+    return int(tasks.read_text().split()[0])
+
+
+def _is_gone(process: int) -> bool:
+    """Waits for it."""
+    until = time.monotonic() + LATE
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":  # dead; whoever inherited it has not looked yet
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, EXIT_INTERRUPTED), (signal.SIGTERM, EXIT_TERMINATED)],
+)
+@pytest.mark.parametrize("whom", ["the command", "its process group"])
+def test_a_signal_ends_an_endless_guest(
+    running: Callable[..., Running], number: signal.Signals, code: int, whom: str
+) -> None:
+    command = running()
+    if whom == "the command":
+        os.kill(command.process.pid, number)
+    else:  # as a terminal does
+        os.killpg(command.process.pid, number)
+    ended, err = command.end()
+    # SIGTERM to the group ends the child too; whoever is first, the command says 143
+    assert ended == code
+    assert "Traceback" not in err
+    assert _is_gone(command.child)
+    assert _left() == []
+
+
+def test_a_killed_parent_takes_its_child_along(running: Callable[..., Running]) -> None:
+    command = running()
+    command.process.kill()
+    assert _is_gone(command.child)
+
+
+def test_a_killed_child_is_told(running: Callable[..., Running]) -> None:
+    command = running()
+    os.kill(command.child, signal.SIGKILL)
+    code, err = command.end()
+    assert code == 5
+    assert err.startswith("error: the process was killed by the system")
+
+
+# two events: a clock of an hour, and nothing else
+ASLEEP = program(
+    "(i64.store (i32.const 24) (i64.const 3600000000000))"
+    "(i32.store (i32.const 16) (i32.const 1))"
+    "(drop (call $poll_oneoff (i32.const 0) (i32.const 64) (i32.const 1) (i32.const 128)))",
+    before='(import "wasi_snapshot_preview1" "poll_oneoff"'
+    " (func $poll_oneoff (param i32 i32 i32 i32) (result i32)))",
+)
+HOST_CALLS = program(
+    "(loop $again (drop (call $fd_read (i32.const 99) (i32.const 0) (i32.const 0) (i32.const 0)))"
+    " (br $again))"
+)
+
+
+@pytest.mark.parametrize(
+    "guest",
+    [
+        pytest.param(ENDLESS, id="endless loop"),
+        pytest.param(HOST_CALLS, id="endless host calls"),
+        pytest.param(ASLEEP, id="asleep in poll_oneoff"),
+    ],
+)
+def test_no_guest_outlasts_its_time(
+    guest: str,
+    tmp_path: Path,
+    make_worker: Callable[..., Path],
+    run_cli: Callable[..., Outcome],
+) -> None:
+    outcome = run_cli(["run", make_worker(tmp_path, guest), "--timeout", "0.5"])
+    assert outcome.code == 5
+    assert outcome.stderr.startswith("error: the timeout limit of 0.5 s was reached")
+
+
+# --- the board ----------------------------------------------------------------------------------
+
+
+def test_more_stages_than_the_board_has_room_for_are_left_out() -> None:
+    board = Board()
+    with board.doing(Stage.MODEL, "first"):
+        rest = [board.doing(Stage.IMAGE, str(n)) for n in range(40)]
+        for one in rest:
+            one.__enter__()
+        assert board.running()[0].what == "first"
+        for one in rest:
+            one.__exit__(None, None, None)
+    assert board.running() == []
+
+
+def test_long_and_odd_texts_fit_the_board() -> None:
+    board = Board()
+    with board.doing(Stage.IMAGE, "é" * 1000), board.doing(Stage.MODEL, "\udcff\0"):
+        model, picture = board.running()
+    assert picture.what == "é" * 200
+    assert model.what == "?\0"
+
+
+def test_the_board_keeps_deadline_and_progress() -> None:
+    board = Board()
+    board.deadline = 12.5
+    board.report(3, 4)
+    board.clear()
+    assert (board.deadline, board.done, board.code) == (12.5, 3, 4)

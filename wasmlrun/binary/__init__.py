@@ -1,0 +1,1 @@
+"""What a WebAssembly file says about itself: readers of modules and components."""

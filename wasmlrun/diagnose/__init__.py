@@ -1,0 +1,1 @@
+"""Looking at an installation, a file or a worker: doctor, inspect, check, bench."""

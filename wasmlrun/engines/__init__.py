@@ -1,0 +1,1 @@
+"""What computes: inference engines behind one protocol, a package each."""

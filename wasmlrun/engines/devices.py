@@ -1,0 +1,53 @@
+"""From the device that a person or a guest asks for to one that this machine has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wasmlrun.engines.protocol import Backend
+from wasmlrun.support.errors import UsageFault
+
+_TARGETS = {"cpu": "CPU", "gpu": "GPU", "tpu": "NPU", "auto": "AUTO"}
+
+
+class DeviceChoice:
+    """Chooses once per target; an absent device is CPU with a warning, or an error."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        wanted: str | None,
+        warn: Callable[[str], None],
+        *,
+        strict: bool = False,
+    ) -> None:
+        """`wanted`, when given, stands above what guests ask for."""
+        self._backend = backend
+        self._wanted = wanted
+        self._warn = warn
+        self._strict = strict
+        self._chosen: dict[str, str] = {}
+
+    def __call__(self, target: str) -> str:
+        """The backend's device for a WASI-NN execution target.
+
+        Raises:
+            UsageFault: with `strict`, when the device is absent.
+        """
+        if target not in self._chosen:
+            self._chosen[target] = self._find(self._wanted or _TARGETS[target])
+        return self._chosen[target]
+
+    def _find(self, device: str) -> str:
+        if device == "CPU":
+            return device
+        present = self._backend.devices()
+        if device == "AUTO":
+            return "AUTO" if len(present) > 1 else "CPU"
+        if any(name.split(".")[0] == device for name in present):
+            return device
+        message = f"device {device} is not on this machine (found: {', '.join(present)})"
+        if self._strict:
+            raise UsageFault(message, "leave out --strict-device to fall back to CPU")
+        self._warn(f"{message}; using CPU")
+        return "CPU"

@@ -1,0 +1,5 @@
+"""The OpenVINO backend, over OpenVINO's C API."""
+
+from wasmlrun.engines.openvino.engine import OpenVINO
+
+__all__ = ["OpenVINO"]

@@ -1,0 +1,413 @@
+"""The manifest: a TOML file beside the worker that says what the worker gets.
+
+The format is Wasm Workers Server's, so that its manifests work unchanged; `[classify]`,
+`writable` and the keys of `[features.wasi_nn]` other than `allowed_backends` and
+`preload_models` are wasmlrun's own. The manifest is read and checked once, here; the rest of
+the program trusts the frozen `Manifest`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from wasmlrun.support.errors import BadManifest
+from wasmlrun.support.limits import MOST, MOST_SECONDS
+from wasmlrun.support.limits import NAMES as LIMITS
+from wasmlrun.support.paths import exists, is_dir
+from wasmlrun.support.records import NOTHING, Record, defaults
+
+BACKENDS: Final = ("openvino",)
+PROTOCOLS: Final = ("tensor", "wws")
+RESIZES: Final = ("crop", "stretch", "pad")
+LAYOUTS: Final = ("NHWC", "NCHW")
+DTYPES: Final = ("u8", "i8", "f32", "f16")
+COLORS: Final = ("RGB", "BGR", "gray")
+KEYS: Final = ("name", "version", "vars", "features", "folders", "classify", "limits", "data")
+NN_KEYS: Final = ("allowed_backends", "preload_models", "input_layout", "allowed_models")
+SCORES: Final = ("auto", "probabilities", "logits")
+
+
+class Mount(Record):
+    """A host folder and the path the guest sees it under."""
+
+    host: Path
+    guest: str
+    writable: bool = False
+
+
+class Preload(Record):
+    """A model folder that the guest may load by the folder's name."""
+
+    backend: str
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """What the guest passes to `load_by_name`."""
+        return self.folder.name
+
+
+class NnGrant(Record):
+    """`[features.wasi_nn]`: whether and how the guest may use WASI-NN."""
+
+    allowed_backends: tuple[str, ...] = ()
+    preload_models: tuple[Preload, ...] = ()
+    input_layout: str | None = None
+    allowed_models: tuple[str, ...] | None = None
+    """sha256 of every file of the models that may be loaded; None is any model."""
+
+    @property
+    def enabled(self) -> bool:
+        """Without backends and without models the imports do not exist."""
+        return bool(self.allowed_backends or self.preload_models)
+
+
+class Classify(Record):
+    """`[classify]`: how an image becomes this worker's input and scores become labels.
+
+    None is "not said": worked out from the model, or a documented default.
+    """
+
+    protocol: str = "tensor"
+    model: str | None = None
+    """Guest path of the model in a mounted folder, or the name of a preloaded model."""
+    labels: Path | None = None
+    size: tuple[int, int] | None = None
+    """Height and width in pixels."""
+    resize: str | None = None
+    layout: str | None = None
+    dtype: str | None = None
+    color: str | None = None
+    mean: tuple[float, ...] | None = None
+    """Subtracted from each channel, in units of 0 to 255."""
+    scale: tuple[float, ...] | None = None
+    """Each channel is divided by it after the mean is subtracted."""
+    scores: str = "auto"
+    label_offset: int | None = None
+    """Added to a score's index to find its label's line, counted from 0."""
+
+
+class Manifest(Record):
+    """A manifest as read; paths are absolute."""
+
+    path: Path
+    name: str
+    version: str
+    vars: Mapping[str, str] = NOTHING
+    nn: NnGrant = NnGrant()
+    folders: tuple[Mount, ...] = ()
+    classify: Classify | None = None
+    limits: Mapping[str, Any] = NOTHING
+    """What `[limits]` says, by the names of `wasmlrun.support.limits.Limits`."""
+    ignored: tuple[str, ...] = ()
+    """Tables that are accepted and mean nothing here."""
+
+
+def read_manifest(
+    path: Path, environ: Mapping[str, str] = os.environ, *, allow_outside: bool = False
+) -> Manifest:
+    """Read and check a manifest.
+
+    A manifest may come from anywhere: unless `allow_outside`, it gives a guest folders below
+    its own folder only.
+
+    Raises:
+        BadManifest: with the file, the key and the remedy.
+    """
+    import tomllib  # only here: a model without a manifest is classified without it
+
+    try:
+        data = tomllib.loads(path.read_bytes().decode())
+    except FileNotFoundError:
+        raise BadManifest(f"manifest {path} does not exist") from None
+    except IsADirectoryError:
+        raise BadManifest(f"manifest {path} is a folder", "name the .toml file in it") from None
+    except OSError as e:
+        raise BadManifest(f"manifest {path} cannot be read: {e.strerror}") from e
+    except UnicodeDecodeError as e:
+        raise BadManifest(f"manifest {path} is not UTF-8 (byte {e.start})") from e
+    except tomllib.TOMLDecodeError as e:
+        raise BadManifest(f"manifest {path} is not valid TOML: {e}") from e
+    except ValueError as e:  # a number of thousands of digits
+        raise BadManifest(f"manifest {path} is not valid TOML: {e}") from e
+    except RecursionError:
+        raise BadManifest(f"manifest {path} is nested too deeply") from None
+    return _Reader(path, environ, allow_outside=allow_outside).manifest(data)
+
+
+def check_folders(mounts: Iterable[Mount], where: str) -> None:
+    """Every mount is an existing folder and has a guest path of its own.
+
+    Raises:
+        BadManifest: naming the first mount that is not.
+    """
+    seen: dict[str, Path] = {}
+    for mount in mounts:
+        if not exists(mount.host):
+            raise BadManifest(
+                f"folder {mount.host}, to be mounted at {mount.guest}, does not exist",
+                f"create it or correct {where}",
+            )
+        if not is_dir(mount.host):
+            raise BadManifest(
+                f"{mount.host}, to be mounted at {mount.guest}, is a file, not a folder",
+                f"name its folder in {where}",
+            )
+        guest = mount.guest.rstrip("/") or "/"
+        if guest in seen:
+            raise BadManifest(
+                f"two folders on one guest path: {seen[guest]} and {mount.host} at {mount.guest}",
+                f"give each its own path in {where}",
+            )
+        seen[guest] = mount.host
+
+
+class _Reader:
+    """Turns parsed TOML into a Manifest; knows the file it came from for its messages."""
+
+    def __init__(self, path: Path, environ: Mapping[str, str], *, allow_outside: bool) -> None:
+        self._path = path
+        self._allow_outside = allow_outside
+        self._base = path.absolute().parent
+        self._environ = environ
+
+    def manifest(self, data: dict[str, Any]) -> Manifest:
+        self._known(data, "", KEYS)
+        if "version" not in data:
+            raise self._fault("version", "is missing", 'add a line: version = "1"')
+        features = self._table(data, "features")
+        self._known(features, "features.", ("wasi_nn", "http_requests"))
+        ignored = [key for key in ("data",) if key in data]
+        ignored += [f"features.{key}" for key in ("http_requests",) if key in features]
+        folders = self._folders(data)
+        check_folders(folders, f"[[folders]] in {self._path}")
+        return Manifest(
+            path=self._path,
+            name=self._string(data, "name", self._path.stem),
+            version=self._string(data, "version", ""),
+            vars=self._vars(self._table(data, "vars")),
+            nn=self._nn(self._table(features, "wasi_nn", "features.")),
+            folders=folders,
+            classify=self._classify(data),
+            limits=self._limits(self._table(data, "limits")),
+            ignored=tuple(ignored),
+        )
+
+    def _vars(self, table: dict[str, Any]) -> dict[str, str]:
+        found = {}
+        for name, value in table.items():
+            if not isinstance(value, str):
+                raise self._fault(f"vars.{name}", "must be a string", f'write {name} = "{value}"')
+            if "\0" in name + value or "=" in name:
+                raise self._fault(f"vars.{name}", "has a character that no environment can hold")
+            # as in Wasm Workers Server: "$NAME" is the host's variable, empty when unset
+            from_host = value.startswith("$") and " " not in value
+            found[name] = self._environ.get(value[1:], "") if from_host else value
+        return found
+
+    def _nn(self, table: dict[str, Any]) -> NnGrant:
+        prefix = "features.wasi_nn."
+        self._known(table, prefix, NN_KEYS)
+        backends = table.get("allowed_backends", [])
+        if not isinstance(backends, list) or not all(isinstance(b, str) for b in backends):
+            raise self._fault(
+                prefix + "allowed_backends",
+                "must be a list of names",
+                'write allowed_backends = ["openvino"]',
+            )
+        for backend in backends:
+            self._one_of(backend, BACKENDS, prefix + "allowed_backends")
+        layout = table.get("input_layout")
+        if layout is not None:
+            self._one_of(layout, ("nhwc", "nchw"), prefix + "input_layout")
+        return NnGrant(tuple(backends), self._preloads(table), layout, self._digests(table))
+
+    def _digests(self, table: dict[str, Any]) -> tuple[str, ...] | None:
+        key = "features.wasi_nn.allowed_models"
+        if "allowed_models" not in table:
+            return None
+        digests = table["allowed_models"]
+        if not isinstance(digests, list) or not all(
+            isinstance(d, str) and re.fullmatch(r"sha256:[0-9a-f]{64}", d) for d in digests
+        ):
+            raise self._fault(
+                key,
+                'must be a list of "sha256:…" with 64 hexadecimal digits each',
+                f"wasmlrun models lock {self._path} writes it",
+            )
+        return tuple(digest.removeprefix("sha256:") for digest in digests)
+
+    def _limits(self, table: dict[str, Any]) -> dict[str, Any]:
+        self._known(table, "limits.", LIMITS)
+        for name, value in table.items():
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not 0 < value < float("inf"):
+                raise self._fault(f"limits.{name}", "must be a number above 0")
+            if name != "timeout" and not isinstance(value, int):
+                raise self._fault(f"limits.{name}", "must be a whole number")
+            most = MOST_SECONDS if name == "timeout" else MOST
+            if value > most:
+                raise self._fault(f"limits.{name}", f"must be at most {most:g}")
+        return {name: float(v) if name == "timeout" else v for name, v in table.items()}
+
+    def _preloads(self, table: dict[str, Any]) -> tuple[Preload, ...]:
+        key = "features.wasi_nn.preload_models"
+        found = []
+        for entry in self._tables(table, "preload_models", key):
+            self._known(entry, key + ".", ("backend", "provider"))
+            backend = entry.get("backend", "openvino")
+            self._one_of(backend, BACKENDS, key + ".backend")
+            provider = entry.get("provider")
+            if not isinstance(provider, dict):
+                raise self._fault(
+                    key + ".provider",
+                    "is missing",
+                    'write provider = { type = "local", dir = "./models/NAME" }',
+                )
+            self._known(provider, key + ".provider.", ("type", "dir"))
+            self._one_of(provider.get("type", "local"), ("local",), key + ".provider.type")
+            folder = self._folder_at(provider, "dir", key + ".provider.")
+            if not is_dir(folder):
+                raise self._fault(key + ".provider.dir", f"is no folder: {folder}")
+            found.append(Preload(backend, folder))
+        names = [preload.name for preload in found]
+        for name in names:
+            if names.count(name) > 1:
+                raise self._fault(key, f"has two folders of the name {name!r}")
+        return tuple(found)
+
+    def _folders(self, data: dict[str, Any]) -> tuple[Mount, ...]:
+        found = []
+        for entry in self._tables(data, "folders", "folders"):
+            self._known(entry, "folders.", ("from", "to", "writable"))
+            guest = entry.get("to")
+            if not isinstance(guest, str) or not guest or "\0" in guest:
+                raise self._fault("folders.to", "must be the guest's path", 'write to = "/models"')
+            writable = entry.get("writable", False)
+            if not isinstance(writable, bool):
+                raise self._fault("folders.writable", "must be true or false")
+            found.append(Mount(self._folder_at(entry, "from", "folders."), guest, writable))
+        return tuple(found)
+
+    def _classify(self, data: dict[str, Any]) -> Classify | None:
+        if "classify" not in data:
+            return None
+        table = self._table(data, "classify")
+        names = tuple(defaults(Classify))
+        self._known(table, "classify.", names)
+        chosen: dict[str, Any] = {}
+        for key, values in (
+            ("protocol", PROTOCOLS),
+            ("resize", RESIZES),
+            ("layout", LAYOUTS),
+            ("dtype", DTYPES),
+            ("color", COLORS),
+            ("scores", SCORES),
+        ):
+            if key in table:
+                chosen[key] = self._one_of(table[key], values, f"classify.{key}")
+        if "model" in table:
+            chosen["model"] = self._string(table, "model", "", "classify.")
+        if "labels" in table:
+            chosen["labels"] = self._path_at(table, "labels", "classify.")
+        if "size" in table:
+            chosen["size"] = self._size(table["size"])
+        for key in ("mean", "scale"):
+            if key in table:
+                chosen[key] = self._channels(table[key], f"classify.{key}")
+        if 0.0 in chosen.get("scale", ()):
+            raise self._fault("classify.scale", "must not be 0: channels are divided by it")
+        if "label_offset" in table:
+            offset = table["label_offset"]
+            if not isinstance(offset, int) or isinstance(offset, bool):
+                raise self._fault("classify.label_offset", "must be a whole number")
+            chosen["label_offset"] = offset
+        return Classify(**chosen)
+
+    def _size(self, value: Any) -> tuple[int, int]:
+        pair = [value, value] if isinstance(value, int) else value
+        if (
+            isinstance(pair, list)
+            and len(pair) == 2
+            and all(isinstance(n, int) and not isinstance(n, bool) for n in pair)
+            and all(1 <= n <= 8192 for n in pair)
+        ):
+            return pair[0], pair[1]
+        raise self._fault(
+            "classify.size",
+            "must be 1 to 8192 pixels: one number, or [height, width]",
+            "write size = 224",
+        )
+
+    def _channels(self, value: Any, key: str) -> tuple[float, ...]:
+        numbers = value if isinstance(value, list) else [value]
+        if len(numbers) not in (1, 3) or not all(
+            isinstance(n, (int, float)) and not isinstance(n, bool) for n in numbers
+        ):
+            raise self._fault(
+                key, "must be one number or one per channel", "write mean = [123.7, 116.3, 103.5]"
+            )
+        return tuple(float(n) for n in numbers)
+
+    def _known(self, table: Mapping[str, Any], prefix: str, names: tuple[str, ...]) -> None:
+        for key in table:
+            if key not in names:
+                # only when it is needed: importing it takes longer than reading a manifest
+                from difflib import get_close_matches
+
+                near = get_close_matches(key, names, 1, 0.5)
+                hint = (
+                    f"did you mean {prefix}{near[0]}?"
+                    if near
+                    else f"known here: {', '.join(names)}"
+                )
+                raise self._fault(prefix + key, "is not a known key", hint)
+
+    def _one_of(self, value: Any, values: tuple[str, ...], key: str) -> str:
+        if value not in values or not isinstance(value, str):
+            raise self._fault(key, f"is {value!r}", f"possible: {', '.join(values)}")
+        return value
+
+    def _string(self, table: Mapping[str, Any], key: str, default: str, prefix: str = "") -> str:
+        value = table.get(key, default)
+        if not isinstance(value, str):
+            raise self._fault(prefix + key, "must be a string", f'write {key} = "{value}"')
+        return value
+
+    def _path_at(self, table: Mapping[str, Any], key: str, prefix: str) -> Path:
+        value = table.get(key)
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise self._fault(prefix + key, "must be a path", f'write {key} = "./folder"')
+        return Path(os.path.normpath(self._base / value))
+
+    def _folder_at(self, table: Mapping[str, Any], key: str, prefix: str) -> Path:
+        """A folder that a guest will see: below the manifest's own, links followed."""
+        folder = self._path_at(table, key, prefix)
+        # not Path.resolve(), which raises for links that lead in a circle
+        place, base = Path(os.path.realpath(folder)), os.path.realpath(self._base)
+        if not self._allow_outside and not place.is_relative_to(base):
+            raise self._fault(
+                prefix + key,
+                f"leaves the manifest's folder: {folder}",
+                "if you trust this manifest, say --allow-outside",
+            )
+        return folder
+
+    def _table(self, table: Mapping[str, Any], key: str, prefix: str = "") -> dict[str, Any]:
+        value = table.get(key, {})
+        if not isinstance(value, dict):
+            raise self._fault(prefix + key, "must be a table", f"write [{prefix}{key}]")
+        return value
+
+    def _tables(self, table: Mapping[str, Any], key: str, full: str) -> list[dict[str, Any]]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+            raise self._fault(full, "must be a list of tables", f"write [[{full}]]")
+        return value
+
+    def _fault(self, key: str, what: str, hint: str | None = None) -> BadManifest:
+        return BadManifest(f"{self._path}: {key} {what}", hint)

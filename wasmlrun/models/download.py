@@ -1,0 +1,422 @@
+"""Fetch a file so that only the whole and right file ever gets its name.
+
+Bytes go to `NAME.part`, which a later attempt or a later process continues; when they are all
+there their size and sha256 are checked, and only then is the file renamed. The HTTP library is
+imported when something is downloaded, not before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
+from urllib.parse import quote, urlsplit
+
+from wasmlrun import __version__
+from wasmlrun.models.catalogue import RemoteFile
+from wasmlrun.support.errors import DownloadFailed, UsageFault
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse, PoolManager
+    from urllib3.exceptions import HTTPError
+
+SCHEMES: Final = ("http", "https", "file")
+CHUNK = 64 * 1024
+MAX_BYTES = 16 * 1024**3
+"""For a file whose size nobody knows."""
+MAX_RETRY_AFTER = 60.0
+MIRROR_HINT = (
+    "or name a mirror that holds {name}: --mirror URL or WASMLRUN_MIRROR=URL "
+    "(http://, https:// or file://)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """How files are fetched. Times are in seconds."""
+
+    mirror: str | None = None
+    """Replaces every address: the mirror holds the files under their own names."""
+    retries: int = 3
+    """Attempts in a row that may bring nothing before it is given up."""
+    backoff: float = 0.5
+    """Wait before the first retry; doubled for each one after it."""
+    connect_timeout: float = 10.0
+    read_timeout: float = 30.0
+
+
+class Watcher(Protocol):
+    """Who is told how a download goes."""
+
+    def progress(self, name: str, done: int, total: int | None) -> None:
+        """`done` of `total` bytes of the file are here; None when the total is not known."""
+
+    def say(self, text: str) -> None:
+        """Something a person who waits wants to know."""
+
+
+def fetch(file: RemoteFile, target: Path, transfer: Transfer, watcher: Watcher) -> RemoteFile:
+    """Fetch `file` to the path `target`; its size and digest come back filled in.
+
+    Raises:
+        DownloadFailed: it cannot be fetched, or what came is not the file.
+        UsageFault: the file's or the mirror's address is none.
+        OSError: the target's folder cannot be written.
+    """
+    address = address_of(file, transfer.mirror)
+    part = target.with_name(target.name + ".part")
+    if file.sha256 is None:
+        # nothing would tell whether the rest belongs to what is here
+        part.unlink(missing_ok=True)
+    resumed = _size(part) > 0
+    _Fetch(file, address, part, transfer, watcher).run()
+    digest = sha256_of(part)
+    if resumed and digest != file.sha256:
+        # the beginning was perhaps of another version of the file: once more, from the start
+        part.unlink()
+        _Fetch(file, address, part, transfer, watcher).run()
+        digest = sha256_of(part)
+    if file.sha256 not in (None, digest):
+        part.unlink()
+        raise DownloadFailed(
+            f"{address} is not the file that is expected: its sha256 is {digest}, "
+            f"not {file.sha256}",
+            "nothing was kept; try again, or another mirror, and if it stays so report it",
+        )
+    size = _size(part)
+    part.replace(target)
+    sync_folder(target.parent)
+    return replace(file, size=size, sha256=digest)
+
+
+def address_of(file: RemoteFile, mirror: str | None) -> str:
+    """Where the file is fetched from.
+
+    Raises:
+        UsageFault: it is no address.
+    """
+    if mirror is None:
+        return check_address(file.address)
+    return f"{check_address(mirror).rstrip('/')}/{quote(file.name)}"
+
+
+def check_address(address: str) -> str:
+    """The address, if files can be fetched from it.
+
+    Raises:
+        UsageFault: it is none, or of a kind that is not known here.
+    """
+    try:
+        known = urlsplit(address).scheme in SCHEMES
+    except ValueError:
+        known = False
+    if not known:
+        raise UsageFault(
+            f"{address!r} is not an address to fetch files from",
+            "addresses start with http://, https:// or file:///",
+        )
+    return address
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file, in lower-case hexadecimal. Raises OSError."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder last through a power cut, where the system can."""
+    with suppress(OSError):  # Windows opens no folders
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class _Temporary(Exception):
+    """An attempt failed in a way that another attempt may not."""
+
+    def __init__(self, reason: str, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+class _Fetch:
+    """Fills one part file, over as many attempts as it takes."""
+
+    def __init__(
+        self, file: RemoteFile, address: str, part: Path, transfer: Transfer, watcher: Watcher
+    ) -> None:
+        self._file = file
+        self._address = address
+        self._part = part
+        self._transfer = transfer
+        self._watcher = watcher
+        self._pool: PoolManager | None = None
+        # what the server calls this version of the file, for continuing without a digest
+        self._version: str | None = None
+
+    def run(self) -> None:
+        """Leave the part file complete and on the disk. Raises DownloadFailed, OSError."""
+        most, failures = _size(self._part), 0
+        with self._part.open("ab") as out:
+            while True:
+                try:
+                    self._attempt(out)
+                    break
+                except _Temporary as e:
+                    out.flush()
+                    done = out.tell()
+                    # a line that brings something each time is slow, not broken
+                    failures = 1 if done > most else failures + 1
+                    most = max(most, done)
+                    if failures > self._transfer.retries:
+                        raise self._failed(str(e)) from e
+                    wait = max(self._transfer.backoff * 2 ** (failures - 1), e.wait)
+                    self._watcher.say(f"{self._file.name}: {e}; trying again in {wait:.1f} s")
+                    time.sleep(wait)
+            out.flush()
+            os.fsync(out.fileno())
+
+    def _attempt(self, out: BinaryIO) -> None:
+        if self._file.size is not None:
+            if out.tell() > self._file.size:
+                out.truncate(0)
+                out.seek(0)
+            if out.tell() == self._file.size:
+                return
+        if urlsplit(self._address).scheme == "file":
+            self._copy(out)
+        else:
+            self._download(out)
+        if self._file.size is not None and out.tell() < self._file.size:
+            raise _Temporary("the connection was cut")
+
+    def _copy(self, out: BinaryIO) -> None:
+        from urllib.request import url2pathname
+
+        out.truncate(0)
+        out.seek(0)
+        path = Path(url2pathname(urlsplit(self._address).path))
+        try:
+            stream = path.open("rb")
+        except OSError as e:
+            raise DownloadFailed(
+                f"cannot read {self._address}: {e.strerror}", f"is {path} the file that is meant?"
+            ) from e
+        with stream:
+            size = os.fstat(stream.fileno()).st_size
+            self._check_size(size)
+            while chunk := stream.read(CHUNK):
+                self._write(out, chunk, size)
+
+    def _download(self, out: BinaryIO) -> None:
+        import urllib3
+        from urllib3.exceptions import HTTPError, LocationValueError
+
+        offset = out.tell()
+        if offset and self._file.sha256 is None and self._version is None:
+            offset = self._restart(out)
+        headers = {"User-Agent": f"wasmlrun/{__version__}", "Accept-Encoding": "identity"}
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+            if self._version is not None:
+                headers["If-Range"] = self._version
+        transfer = self._transfer
+        try:
+            if self._pool is None:
+                self._pool = _pool(self._address)
+            response = self._pool.request(
+                "GET",
+                self._address,
+                headers=headers,
+                preload_content=False,
+                timeout=urllib3.Timeout(
+                    connect=transfer.connect_timeout, read=transfer.read_timeout
+                ),
+                # attempts are counted here, where what has arrived is known
+                retries=urllib3.Retry(
+                    redirect=5,
+                    connect=0,
+                    read=0,
+                    status=0,
+                    other=0,
+                    respect_retry_after_header=False,
+                ),
+            )
+            try:
+                self._receive(response, out, offset)
+            finally:
+                response.close()
+        except LocationValueError as e:
+            raise DownloadFailed(f"{self._address} is not an address: {e}") from e
+        except HTTPError as e:
+            self._broken(e)
+
+    def _receive(self, response: BaseHTTPResponse, out: BinaryIO, offset: int) -> None:
+        self._check_status(response, out, offset)
+        if response.status == HTTPStatus.OK and offset:
+            # the server sends the whole file: it cannot continue, or the file has changed
+            offset = self._restart(out)
+        version = response.headers.get("ETag", "")
+        self._version = version if version.startswith('"') else None  # a weak one is no promise
+        length = response.headers.get("Content-Length", "")
+        total = offset + int(length) if length.isdecimal() else None
+        if total is not None:
+            self._check_size(total)
+        for chunk in response.stream(CHUNK, decode_content=False):
+            self._write(out, chunk, total)
+
+    def _check_status(self, response: BaseHTTPResponse, out: BinaryIO, offset: int) -> None:
+        """Only 200, and 206 for the bytes that were asked for, mean that bytes of it follow."""
+        status = response.status
+        if self._file.sha256 is None and self._address.startswith("https:"):
+            history = response.retries.history if response.retries is not None else ()
+            if any((step.redirect_location or "").startswith("http:") for step in history):
+                raise DownloadFailed(
+                    f"{self._address} leads to an address without encryption",
+                    "give the file's digest with --sha256, so that it can be checked",
+                )
+        if status == HTTPStatus.OK:
+            return
+        if status == HTTPStatus.PARTIAL_CONTENT:
+            if response.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+                return
+            self._restart(out)
+            raise _Temporary("the server continued at another place")
+        if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and offset:
+            self._restart(out)
+            raise _Temporary("the server's file is shorter than what is here")
+        reason = f"the server answers {status} {_phrase(status)}".rstrip()
+        if status >= 500 or status in (
+            HTTPStatus.REQUEST_TIMEOUT,
+            HTTPStatus.TOO_MANY_REQUESTS,
+        ):
+            raise _Temporary(reason, _retry_after(response.headers))
+        raise self._failed(reason)
+
+    def _write(self, out: BinaryIO, chunk: bytes, total: int | None) -> None:
+        done = out.tell() + len(chunk)
+        # before it is written: a server that never stops must not fill the disk
+        if done > (self._file.size if self._file.size is not None else MAX_BYTES):
+            self._restart(out)
+            raise self._too_large()
+        out.write(chunk)
+        known = self._file.size if self._file.size is not None else total
+        self._watcher.progress(self._file.name, done, known)
+
+    def _check_size(self, size: int) -> None:
+        if self._file.size is None:
+            if size > MAX_BYTES:
+                raise self._too_large()
+        elif size != self._file.size:
+            raise DownloadFailed(
+                f"{self._address} has {size} bytes; the file that is expected has "
+                f"{self._file.size}",
+                "nothing was kept; try another mirror",
+            )
+
+    def _too_large(self) -> DownloadFailed:
+        limit = self._file.size if self._file.size is not None else MAX_BYTES
+        return DownloadFailed(
+            f"{self._address} sends more than the {limit} bytes that it may have",
+            "nothing was kept; try another mirror",
+        )
+
+    def _restart(self, out: BinaryIO) -> int:
+        out.truncate(0)
+        out.seek(0)
+        return 0
+
+    def _broken(self, error: HTTPError) -> None:
+        """What the library raised, as a failure for now or for good."""
+        from ssl import SSLCertVerificationError
+
+        from urllib3 import exceptions as http
+
+        cause: BaseException | None = error
+        if isinstance(error, http.MaxRetryError):
+            cause = error.reason
+        if isinstance(cause, http.ProxyError):
+            raise _Temporary(f"the proxy gives no connection: {_last(cause)}") from error
+        if isinstance(cause, http.SSLError):
+            if any(isinstance(a, SSLCertVerificationError) for a in cause.args):
+                raise DownloadFailed(
+                    f"cannot download {self._address}: its certificate is not trusted "
+                    f"({_last(cause)})",
+                    "an own authority's certificate can be named with SSL_CERT_FILE; "
+                    + MIRROR_HINT.format(name=self._file.name),
+                ) from error
+            raise _Temporary(f"no encrypted connection: {_last(cause)}") from error
+        if isinstance(cause, http.ResponseError):
+            raise self._failed("it leads from one address to the next without an end") from error
+        if isinstance(cause, http.NameResolutionError):
+            raise _Temporary(f"{urlsplit(self._address).hostname} is not known here") from error
+        if isinstance(cause, http.NewConnectionError):
+            raise _Temporary(f"no connection ({_last(cause)})") from error
+        if isinstance(cause, http.ConnectTimeoutError | http.ReadTimeoutError):
+            raise _Temporary("the server does not answer") from error
+        if isinstance(cause, http.ProtocolError):
+            raise _Temporary("the connection was cut") from error
+        raise self._failed(_last(cause)) from error
+
+    def _failed(self, reason: str) -> DownloadFailed:
+        where = "check the network" if self._transfer.mirror is None else "check the mirror"
+        return DownloadFailed(
+            f"cannot download {self._address}: {reason}",
+            f"{where}, {MIRROR_HINT.format(name=self._file.name)}",
+        )
+
+
+def _pool(address: str) -> PoolManager:
+    """Connections with the system's trusted certificates, through the system's proxy."""
+    import ssl
+    from urllib.request import getproxies, proxy_bypass
+
+    import truststore
+    import urllib3
+
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    url = urlsplit(address)
+    proxy = getproxies().get(url.scheme)
+    if not proxy or not url.hostname or proxy_bypass(url.hostname):
+        return urllib3.PoolManager(ssl_context=context)
+    login = urllib3.util.parse_url(proxy).auth
+    return urllib3.ProxyManager(
+        proxy,
+        ssl_context=context,
+        proxy_headers=urllib3.make_headers(proxy_basic_auth=login) if login else None,
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that the server asks to wait, within reason."""
+    wanted = headers.get("Retry-After", "")
+    return min(float(wanted), MAX_RETRY_AFTER) if wanted.isdecimal() else 0.0
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
+
+
+def _last(error: BaseException | None) -> str:
+    """The innermost reason in words: the library puts its objects in front of it."""
+    while error is not None and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).rpartition(": ")[2]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

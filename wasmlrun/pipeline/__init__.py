@@ -1,0 +1,1 @@
+"""From a command to its results: the plan, and what one image or one program goes through."""

@@ -1,0 +1,87 @@
+"""The model of a command, loaded in a thread of its own: it takes longer than all the rest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wasmlrun.engines.devices import DeviceChoice
+from wasmlrun.engines.protocol import EngineError, OutOfMemoryError
+from wasmlrun.pipeline.plan import Options, Plan
+from wasmlrun.supervisor.stages import Board, Stage
+from wasmlrun.support.errors import BadModel
+from wasmlrun.support.limits import exceeded
+from wasmlrun.support.tasks import Task
+from wasmlrun.trace.spans import span
+from wasmlrun.wasi_nn.session import GraphPool, NnError, check_allowed
+
+if TYPE_CHECKING:
+    from wasmlrun.engines.protocol import Backend, Graph
+    from wasmlrun.trace.recorder import Trace
+
+
+class Loading:
+    """The graphs of a command; the planned model's is loaded from the first moment on."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        options: Options,
+        backend: Backend,
+        board: Board,
+        warn: Callable[[str], None],
+        trace: Trace | None = None,
+    ) -> None:
+        """Returns when the engine itself is at work. `warn` hears of a device that is absent."""
+        self.pool = GraphPool(backend, board)
+        self.choose_device = DeviceChoice(
+            backend, options.device, warn, strict=options.strict_device
+        )
+        self._plan = plan
+        self._board = board
+        self._trace = trace
+        self._underway = threading.Event()
+        self._graph: Task[Graph | None] = Task(self._load)
+        if board.careful:
+            self._graph.wait()
+        else:
+            # what comes next is Python's work, and would only hold this up
+            self._underway.wait()
+
+    def graph(self) -> Graph | None:
+        """The planned model, waited for; None when only the guest knows its model.
+
+        Raises:
+            BadModel: it cannot be read, or may not be used.
+            LimitExceeded: it takes more memory than the process may have.
+        """
+        return self._graph.result()
+
+    def _load(self) -> Graph | None:
+        try:
+            return self._loaded()
+        finally:
+            self._underway.set()
+
+    def _loaded(self) -> Graph | None:
+        plan = self._plan
+        if plan.source is None:
+            return None
+        try:
+            check_allowed(plan.source, plan.grant.allowed_models, str(plan.shown_model))
+            with (
+                span(self._trace, "model", model=plan.shown_model),
+                self._board.doing(Stage.MODEL, plan.shown_model or "the model"),
+            ):
+                return self.pool.load(plan.source, self.choose_device("cpu"), self._underway.set)
+        except NnError as e:
+            raise BadModel(e.message, "wasmlrun models lock MANIFEST writes the list anew") from e
+        except OutOfMemoryError as e:
+            what = f"model {plan.shown_model}: {e}"
+            raise exceeded("process_memory", plan.limits.process_memory, what) from e
+        except EngineError as e:
+            raise BadModel(
+                f"model {plan.shown_model} cannot be read as {plan.source.encoding.value}: {e}",
+                "check the file: is it complete, and of the format its name says?",
+            ) from e

@@ -1,0 +1,291 @@
+"""From what the user said to what will run: worker, grant, model, settings, labels.
+
+Everything that can be wrong with files and options is found here, before anything runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from wasmlrun.manifest.grant import Grant, from_manifest, with_writable
+from wasmlrun.manifest.mounts import parse_mounts
+from wasmlrun.manifest.reader import Classify, Manifest, Mount, read_manifest
+from wasmlrun.support import bundled
+from wasmlrun.support.errors import BadManifest, BadModel, BadWorker
+from wasmlrun.support.limits import MAX_PIXELS, Limits, with_limits
+from wasmlrun.support.model_source import ModelSource, read_model
+from wasmlrun.support.paths import exists, is_dir, is_file
+from wasmlrun.support.records import NOTHING, Record, replace
+from wasmlrun.toolkit.languages import SCRIPTS
+from wasmlrun.vision.labels import read_labels
+
+
+class Wishes(Record):
+    """The command line of `classify` as far as it decides what runs."""
+
+    worker: str | None = None
+    manifest: Path | None = None
+    model: str | None = None
+    labels: Path | None = None
+    writable: Sequence[str] = ()
+    input_layout: str | None = None
+    arguments: Sequence[str] = ()
+    allow_outside: bool = False
+    limits: Mapping[str, Any] = NOTHING
+    dirs: Sequence[str] = ()
+
+
+class Options(Record):
+    """What the command line says beyond the plan."""
+
+    top: int = 5
+    expect: str | None = None
+    min_score: float | None = None
+    device: str | None = None
+    strict_device: bool = False
+    max_pixels: int = MAX_PIXELS
+
+
+class Plan(Record):
+    """What will run. Immutable; the same for every image of the command."""
+
+    worker: Path
+    grant: Grant
+    settings: Classify
+    labels: Sequence[str] | None
+    model: str | None
+    """What the guest is told: a name to load by, or the path in a mounted folder."""
+    source: ModelSource | None
+    """The model as far as the host knows it."""
+    models: Mapping[str, ModelSource] = NOTHING
+    """Models that the guest may load by name."""
+    ignored: Sequence[str] = ()
+    arguments: Sequence[str] = ()
+    limits: Limits = Limits()
+    shown_worker: str = ""
+    shown_model: str | None = None
+
+
+def make_plan(wishes: Wishes) -> Plan:
+    """Find and check everything that the command names.
+
+    Raises:
+        WasmlrunError: of the kind of the first thing that is wrong.
+    """
+    worker = find_worker(wishes.worker)
+    manifest = find_manifest(wishes, worker)
+    if manifest is None:
+        plan = _without_manifest(wishes, worker)
+    elif wishes.model is not None:
+        plan = _with_given_model(wishes, worker, manifest)
+    else:
+        plan = _from_manifest(wishes, worker, manifest)
+    grant = replace(plan.grant, mounts=parse_mounts(wishes.dirs, plan.grant.mounts))
+    grant = with_writable(grant, wishes.writable)
+    if wishes.input_layout is not None:
+        grant = replace(grant, nhwc_input=wishes.input_layout == "nhwc")
+    worker, grant = interpreted(plan.worker, grant)
+    labels_file = wishes.labels or plan.settings.labels
+    return replace(
+        plan,
+        worker=worker,
+        grant=grant,
+        labels=read_labels(labels_file) if labels_file else None,
+        limits=with_limits(
+            with_limits(Limits(), manifest.limits if manifest else {}), wishes.limits
+        ),
+        arguments=wishes.arguments,
+        shown_worker=wishes.worker or bundled.DEFAULT_WORKER,
+    )
+
+
+def find_worker(name: str | None) -> Path:
+    """The file of a worker given as a path or as the name of a bundled one."""
+    if name is None:
+        name = bundled.DEFAULT_WORKER
+    elif is_dir(Path(name)):
+        from wasmlrun.toolkit.project import worker_in
+
+        return worker_in(Path(name))
+    elif exists(Path(name)) or "/" in name or name.endswith((".wasm", ".wat")):
+        return Path(name)
+    found = bundled.worker(name)
+    if found is None:
+        raise BadWorker(
+            f"worker {name} does not exist",
+            f"give a .wasm file, or the name of the bundled worker: {bundled.DEFAULT_WORKER}",
+        )
+    return found
+
+
+def interpreted(worker: Path, grant: Grant) -> tuple[Path, Grant]:
+    """A script's interpreter, with the script handed to it; anything else as it is."""
+    if worker.suffix not in SCRIPTS:
+        return worker, grant
+    from wasmlrun.toolkit import interpreters
+
+    given = {**grant.environ, **interpreters.handed_over(worker)}
+    return interpreters.runtime_of(worker), replace(grant, environ=given)
+
+
+def find_manifest(wishes: Wishes, worker: Path) -> Manifest | None:
+    """The manifest that was named, or that stands beside a worker that was named."""
+    if wishes.manifest is not None:
+        return read_manifest(wishes.manifest, allow_outside=wishes.allow_outside)
+    beside = worker.with_suffix(".toml")
+    if wishes.worker is not None and is_file(beside):
+        return read_manifest(beside, allow_outside=wishes.allow_outside)
+    return None
+
+
+def _without_manifest(wishes: Wishes, worker: Path) -> Plan:
+    """The command line is the grant: WASI-NN, and the model that it names."""
+    if wishes.model is None and wishes.worker is not None and not _is_bundled(worker):
+        if not exists(worker):
+            raise BadWorker(f"worker {worker} does not exist")
+        if not wishes.arguments and not wishes.dirs:
+            raise BadManifest(
+                f"worker {worker} has no manifest: {worker.with_suffix('.toml')} does not exist",
+                "write one, name one with --manifest, or give the worker a model with --model",
+            )
+        return Plan(worker, Grant(nn=True), Classify(), None, None, None)
+    name, source, settings = find_model(wishes.model or bundled.DEFAULT_MODEL)
+    return Plan(
+        worker,
+        Grant(nn=True),
+        settings,
+        None,
+        name,
+        source,
+        {name: source},
+        shown_model=wishes.model or bundled.DEFAULT_MODEL,
+    )
+
+
+def _with_given_model(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
+    """--model replaces the manifest's model; so its own settings replace the manifest's too,
+    unless the manifest was named by the user together with the model.
+    """
+    assert wishes.model is not None
+    name, source, settings = find_model(wishes.model)
+    if wishes.manifest is not None and manifest.classify is not None:
+        settings = manifest.classify
+    elif manifest.classify is not None:
+        settings = replace(settings, protocol=manifest.classify.protocol)
+    models = {**preloaded(manifest), name: source}
+    return Plan(
+        worker,
+        from_manifest(manifest),
+        settings,
+        None,
+        name,
+        source,
+        models,
+        manifest.ignored,
+        shown_model=wishes.model,
+    )
+
+
+def _from_manifest(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
+    models = preloaded(manifest)
+    settings = manifest.classify or Classify(protocol="wws")
+    name, source = settings.model, None
+    if name is None and len(models) == 1:
+        name = next(iter(models))
+    if name is None and settings.protocol == "tensor" and not models and not manifest.folders:
+        # a worker for any model: it gets the bundled one
+        given = replace(wishes, model=bundled.DEFAULT_MODEL)
+        return _with_given_model(given, worker, manifest)
+    if name is not None:
+        source = models.get(name) or _mounted_model(name, manifest)
+    return Plan(
+        worker,
+        from_manifest(manifest),
+        settings,
+        None,
+        name,
+        source,
+        models,
+        manifest.ignored,
+        shown_model=name,
+    )
+
+
+def find_model(name: str) -> tuple[str, ModelSource, Classify]:
+    """A model given as a file, a folder, or the name of a bundled or pulled one: the name that
+    guests load it by, its bytes, and its settings from the manifest beside it.
+
+    Raises:
+        BadModel: there is none, or it cannot be read.
+    """
+    path = Path(name)
+    if not exists(path) and path.name == name:
+        found = bundled.model(name)
+        if found is None:
+            from wasmlrun.models import store  # only here: files and the bundled model need none
+
+            return store.default().open(name)
+        path = found
+    if is_dir(path):
+        path = path.absolute()
+        manifest = path / f"{path.name}.toml"
+    else:
+        manifest = path.with_suffix(".toml")
+    settings = Classify()
+    if is_file(manifest):
+        settings = read_manifest(manifest).classify or settings
+    return path.stem if not is_dir(path) else path.name, read_model(path), settings
+
+
+def preloaded(manifest: Manifest) -> dict[str, ModelSource]:
+    """The models of `preload_models` by the names that guests load them by."""
+    return {preload.name: read_model(preload.folder) for preload in manifest.nn.preload_models}
+
+
+def named_models(texts: Sequence[str]) -> dict[str, ModelSource]:
+    """Models given as `[NAME=]FILE`, by name; a file alone goes by its own name."""
+    models = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        known, source, _ = find_model(file if equals else text)
+        models[name if equals else known] = source
+    return models
+
+
+def _mounted_model(guest_path: str, manifest: Manifest) -> ModelSource:
+    """The model that the guest will find at a path in a mounted folder."""
+    path = _on_host(guest_path, manifest)
+    if not exists(path):
+        raise BadModel(
+            f"model {path} does not exist ({guest_path} to the worker)",
+            f"put it there, or correct classify.model in {manifest.path}",
+        )
+    return read_model(path)
+
+
+def _on_host(guest_path: str, manifest: Manifest) -> Path:
+    """The host's file of a guest path in a mounted folder."""
+    wanted = PurePosixPath(guest_path)
+    if ".." in wanted.parts:
+        raise BadManifest(f"{manifest.path}: classify.model must not contain ..")
+    best: tuple[Mount, PurePosixPath] | None = None
+    for mount in manifest.folders:
+        root = PurePosixPath(mount.guest)
+        if wanted.is_relative_to(root) and (
+            best is None or len(root.parts) > len(PurePosixPath(best[0].guest).parts)
+        ):
+            best = mount, wanted.relative_to(root)
+    if best is None:
+        known = ", ".join(m.guest for m in manifest.folders) or "none"
+        raise BadManifest(
+            f"{manifest.path}: classify.model = {guest_path!r} is in no mounted folder "
+            "and names no preloaded model",
+            f"mounted folders: {known}",
+        )
+    return best[0].host.joinpath(*best[1].parts)
+
+
+def _is_bundled(worker: Path) -> bool:
+    return worker == bundled.worker(worker.stem)

@@ -1,0 +1,166 @@
+"""Protocol `wws`: Wasm Workers Server's JSON request on stdin and response on stdout."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wasmlrun.sandbox.outcome import GuestRun, explain
+from wasmlrun.support.errors import UsageFault, WorkerFailed
+from wasmlrun.support.records import Record
+from wasmlrun.vision.labels import Prediction
+
+_LABEL_KEYS = ("label", "class", "name", "category", "className", "class_name", "title")
+_SCORE_KEYS = ("score", "probability", "confidence", "prob", "value", "p")
+
+
+class Response(Record):
+    """A worker's HTTP-like response."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def request(method: str, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
+    """The JSON object that a worker finds on its standard input; `body` must be text."""
+    return json.dumps(
+        {
+            "url": url,
+            "method": method,
+            "headers": dict(headers or {}),
+            "body": body.decode("utf-8", "surrogateescape"),
+            "kv": {},
+            "params": {},
+        }
+    ).encode("utf-8", "surrogateescape")
+
+
+def read_body(file: str | None) -> bytes:
+    """A request's body from a file, or from standard input for `-`.
+
+    Raises:
+        UsageFault: the file cannot be read.
+    """
+    if file is None:
+        return b""
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as e:
+        raise UsageFault(f"--body {file}: {e.strerror}") from e
+
+
+def image_request(image: bytes) -> bytes:
+    """A POST request whose body is the image file in base64."""
+    return request("POST", "/", base64.b64encode(image))
+
+
+def parse_response(run: GuestRun) -> Response:
+    """The response on a finished worker's standard output.
+
+    Raises:
+        WorkerFailed: it is not the JSON object that Wasm Workers Server expects.
+    """
+    text = run.stdout.decode(errors="replace").strip()
+    if not text:
+        raise explain(run, "the worker wrote nothing to its standard output")
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        raise explain(run, f"the worker's answer is not JSON: {_shown(text)}") from None
+    if not isinstance(answer, dict) or not isinstance(answer.get("data"), str):
+        raise explain(
+            run, f'the worker\'s answer has no "data" with the body as a string: {_shown(text)}'
+        )
+    body = answer["data"].encode("utf-8", "surrogatepass")
+    if answer.get("base64") is True:
+        try:
+            body = base64.b64decode(body, validate=True)
+        except binascii.Error as e:
+            raise explain(run, f'the worker\'s "data" is not base64: {e}') from None
+    status = answer.get("status", 200)
+    headers = answer.get("headers", {})
+    return Response(
+        status if isinstance(status, int) else 200,
+        {str(k): str(v) for k, v in headers.items()} if isinstance(headers, dict) else {},
+        body,
+    )
+
+
+def predictions(run: GuestRun, top: int) -> list[Prediction]:
+    """Labels and scores from the response's body, scores as the worker gave them.
+
+    Raises:
+        WorkerFailed: an error status, or a body in which no labels are found.
+    """
+    response = parse_response(run)
+    text = response.body.decode(errors="replace")
+    if response.status >= 400:
+        raise explain(run, f"the worker answered with status {response.status}: {_shown(text)}")
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        raise explain(run, f"the body of the worker's answer is not JSON: {_shown(text)}") from None
+    found = _pairs(body)
+    if not found:
+        raise WorkerFailed(
+            f"no labels in the worker's answer: {_shown(text)}",
+            'understood are {"data": [[label, score], …]}, lists of such pairs or of objects '
+            "with label and score, and an object of label: score",
+        )
+    found.sort(key=lambda pair: -pair[1])
+    return [Prediction(None, label, score) for label, score in found[:top]]
+
+
+def _pairs(body: Any) -> list[tuple[str, float]]:
+    if isinstance(body, dict):
+        for key in ("data", "predictions", "results", "labels", "classes"):
+            if isinstance(body.get(key), (list, dict)):
+                return _pairs(body[key])
+        pairs = [(str(label), score) for label, score in body.items()]
+        return [(label, float(s)) for label, s in pairs if _is_number(s)] if pairs else []
+    if not isinstance(body, list):
+        return []
+    found = []
+    for entry in body:
+        pair = _pair(entry)
+        if pair is None:
+            return []
+        found.append(pair)
+    return found
+
+
+def _pair(entry: Any) -> tuple[str, float] | None:
+    if isinstance(entry, dict):
+        label = next((entry[k] for k in _LABEL_KEYS if isinstance(entry.get(k), str)), None)
+        score = next((entry[k] for k in _SCORE_KEYS if _is_number(entry.get(k))), None)
+    elif isinstance(entry, list) and len(entry) == 2:
+        label, score = entry if isinstance(entry[0], str) else reversed(entry)
+    else:
+        return None
+    if not isinstance(label, str) or not _is_number(score):
+        return None
+    assert score is not None
+    return label, float(score)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
+
+
+def _shown(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 120 else line[:117] + "…"

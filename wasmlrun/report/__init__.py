@@ -1,0 +1,1 @@
+"""Answers on stdout, in each form that there is. Nothing else writes there."""

@@ -1,0 +1,161 @@
+"""What `wasmlrun inspect` found, as a JSON object and as named lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from wasmlrun.binary.module import Memory
+from wasmlrun.diagnose.inspection import Facts, Group, ManifestFacts, ModelFacts, ProgramFacts
+from wasmlrun.models.progress import size_text
+from wasmlrun.report import models
+from wasmlrun.support.messages import printable
+
+Record = dict[str, Any]
+Lines = list[tuple[str, str]]
+
+
+def write(facts: Facts, *, as_json: bool) -> None:
+    """Everything, and on a terminal the suggested manifest as a block to paste."""
+    report = models.choose(as_json)
+    record, lines = described(facts)
+    suggestion = record.get("suggested_manifest")
+    if suggestion and not sys.stdout.isatty():
+        lines += [("suggestion", line) for line in suggestion.splitlines()]
+    report.facts(record, lines)
+    if suggestion and sys.stdout.isatty() and not as_json:
+        print("\nsuggested manifest:\n")
+        write_suggestion(facts)
+
+
+def write_suggestion(facts: Facts) -> None:
+    """The suggested manifest alone; nothing for a file that is one."""
+    if not isinstance(facts, ManifestFacts):
+        print(printable(facts.suggestion), end="", flush=True)
+
+
+def described(facts: Facts) -> tuple[Record, Lines]:
+    """The JSON object and the lines for a person."""
+    if isinstance(facts, ProgramFacts):
+        return _program(facts)
+    if isinstance(facts, ManifestFacts):
+        return _manifest(facts)
+    return _model(facts)
+
+
+def _program(facts: ProgramFacts) -> tuple[Record, Lines]:
+    runs = not facts.missing and not facts.obstacles
+    record: Record = {
+        "file": str(facts.path),
+        "kind": facts.kind,
+        "size": facts.size,
+        "runs_here": runs,
+        "obstacles": facts.obstacles,
+        "wasi_nn": facts.wasi_nn,
+        "imports": [_group(group) for group in facts.groups],
+        "missing": facts.missing,
+        "memories": [_memory(memory) for memory in facts.memories],
+        "producers": facts.producers,
+        "exports": list(facts.exports),
+        "suggested_manifest": facts.suggestion,
+    }
+    lines: Lines = [("file", str(facts.path)), ("kind", facts.kind), ("size", _size(facts.size))]
+    lines.append(("runs here", "yes" if runs else "no"))
+    lines += [("obstacle", obstacle) for obstacle in facts.obstacles]
+    lines.append(("WASI-NN", facts.wasi_nn or "not used"))
+    for group in facts.groups:
+        lines.append(("imports", f"{group.world}: {', '.join(map(_short, group.imports))}"))
+    for group in facts.groups:
+        if group.missing:
+            lines.append(("missing", f"{', '.join(group.missing)} – {group.remedy}"))
+    lines += [("memory", _memory_text(memory)) for memory in facts.memories]
+    lines += [("producers", f"{kind}: {', '.join(n)}") for kind, n in facts.producers.items()]
+    return record, lines
+
+
+def _group(group: Group) -> Record:
+    return {
+        "world": group.world,
+        "names": list(group.imports),
+        "missing": list(group.missing),
+        "remedy": group.remedy,
+    }
+
+
+def _short(name: str) -> str:
+    """Without the module, which the world's name says."""
+    return name.partition(".")[2] if name.startswith("wasi_") else name
+
+
+def _memory(memory: Memory) -> Record:
+    return {
+        "minimum": memory.minimum,
+        "maximum": memory.maximum,
+        "shared": memory.shared,
+        "imported": memory.imported,
+    }
+
+
+def _memory_text(memory: Memory) -> str:
+    most = (
+        "no limit of its own" if memory.maximum is None else f"{size_text(memory.maximum)} at most"
+    )
+    text = f"{size_text(memory.minimum)} at the start, {most}"
+    return text + ", shared" * memory.shared + ", imported" * memory.imported
+
+
+def _manifest(facts: ManifestFacts) -> tuple[Record, Lines]:
+    manifest, here = facts.manifest, facts.worker.is_file()
+    record: Record = {
+        "file": str(manifest.path),
+        "kind": "manifest",
+        "size": facts.size,
+        "name": manifest.name,
+        "version": manifest.version,
+        "worker": str(facts.worker) if here else None,
+        "variables": {
+            name: {"from_host": host, "set": host in os.environ}
+            for name, host in facts.asked.items()
+        },
+        "wasi_nn": manifest.nn.enabled,
+        "preload_models": {p.name: str(p.folder) for p in manifest.nn.preload_models},
+        "folders": [
+            {"from": str(m.host), "to": m.guest, "writable": m.writable} for m in manifest.folders
+        ],
+        "protocol": manifest.classify.protocol if manifest.classify else None,
+        "limits": dict(manifest.limits),
+        "ignored": list(manifest.ignored),
+    }
+    lines: Lines = [
+        ("file", str(manifest.path)),
+        ("kind", "manifest"),
+        ("size", _size(facts.size)),
+        ("name", f"{manifest.name}, version {manifest.version}"),
+        ("worker", str(facts.worker) if here else f"none: {facts.worker.name} is not beside it"),
+    ]
+    for name, host in facts.asked.items():
+        state = "set" if host in os.environ else "not set, so empty"
+        lines.append(("variable", f"{name} from the host's ${host} ({state})"))
+    lines.append(("WASI-NN", "allowed" if manifest.nn.enabled else "not allowed"))
+    lines += [("model", f"{p.name}: {p.folder}") for p in manifest.nn.preload_models]
+    for m in manifest.folders:
+        lines.append(
+            ("folder", f"{m.guest}: {m.host}, {'writable' if m.writable else 'read-only'}")
+        )
+    if manifest.classify is not None:
+        lines.append(("protocol", manifest.classify.protocol))
+    lines += [("limit", f"{name} = {value}") for name, value in manifest.limits.items()]
+    lines += [("ignored", f"[{name}] means nothing here") for name in manifest.ignored]
+    return record, lines
+
+
+def _model(facts: ModelFacts) -> tuple[Record, Lines]:
+    about, lines = models.described(None, None, None, None, facts.info)
+    record = {"file": str(facts.path), "kind": "model", **about}
+    record["suggested_manifest"] = facts.suggestion
+    return record, [("file", str(facts.path)), ("kind", "model"), *lines]
+
+
+def _size(size: int) -> str:
+    return f"{size} bytes" + (f" ({size_text(size)})" if size >= 1000 else "")

@@ -1,0 +1,1 @@
+"""Where a guest runs: compiling, linking, starting and ending an instance."""

@@ -1,0 +1,180 @@
+"""Workers that are core modules: compiling, providing imports, starting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from wasmlrun import nn, wasmtime_c
+from wasmlrun.manifest.grant import Grant, require_nn
+from wasmlrun.sandbox import core_wasi
+from wasmlrun.sandbox.clock import Runtime, Trapped
+from wasmlrun.sandbox.precompile import compiled
+from wasmlrun.sandbox.setup import CannotMount, Lent, Setup, sentence
+from wasmlrun.support.errors import BadWorker
+from wasmlrun.wasi_nn.session import Session
+
+
+class CoreProgram:
+    """A compiled module and what it imports."""
+
+    def __init__(self, runtime: Runtime, path: Path, code: bytes) -> None:
+        """Compile.
+
+        Raises:
+            BadWorker: no WebAssembly, or not a program.
+        """
+        self._runtime = runtime
+        self._path = path
+        self._engine = wasmtime_c.Engine(fuel=runtime.limits.fuel is not None)
+        runtime.interrupts(self._engine.increment_epoch)
+        self._module = _compile(runtime, self._engine, path, code)
+        self._imports = self._module.imports()
+        start = self._module.functions().get("_start")
+        if start is None or start[0]:
+            what = "no _start function" if start is None else "a _start that wants arguments"
+            raise BadWorker(
+                f"worker {path} exports {what}",
+                "build it as a WASI command: a program with main, for target wasm32-wasi",
+            )
+        self._results = start[1]
+
+    @property
+    def uses_nn(self) -> bool:
+        """Whether it imports WASI-NN."""
+        return any(module in nn.MODULES for module, _, _ in self._imports)
+
+    def linked(self, grant: Grant) -> LinkedCore:
+        """Provide its imports. Raises BadWorker for one that nobody provides."""
+        linker, binding = wasmtime_c.Linker(self._engine), nn.CoreBinding()
+        linker.define_wasi()
+        if grant.nn:
+            binding.define(linker, [i for i in self._imports if i[0] in nn.MODULES])
+        _check_imports(self._path, self._imports, grant, linker, wasmtime_c.Store(self._engine))
+        try:
+            linked = linker.link(self._module)
+        except wasmtime_c.Refused as e:
+            raise _mismatch(self._path, sentence(str(e))) from e
+        return LinkedCore(self._runtime, self._engine, linked, self._results, binding)
+
+
+class LinkedCore:
+    """A module with its imports provided."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        engine: wasmtime_c.Engine,
+        linked: wasmtime_c.Linked,
+        results: int,
+        binding: nn.CoreBinding,
+    ) -> None:
+        """`results` is how many its `_start` has."""
+        self._runtime = runtime
+        self._engine = engine
+        self._linked = linked
+        self._results = results
+        self._nn = binding
+
+    @property
+    def memory_used(self) -> int:
+        """Bytes of linear memory that the last instance ended with; 0 when that is not known."""
+        return self._linked.memory_used
+
+    def start(self, setup: Setup, session: Session | None) -> int:
+        """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
+        limits = self._runtime.limits
+        store, lent = wasmtime_c.Store(self._engine), Lent()
+        self._nn.session = session
+        try:
+            # the first tick of the epoch ends the guest; it comes when the time is over
+            store.set_limits(
+                memory=limits.memory,
+                table=limits.table,
+                instances=limits.instances,
+                epochs=1,
+                fuel=limits.fuel,
+            )
+            try:
+                core_wasi.give(store, setup, lent)
+            except wasmtime_c.Refused as e:
+                raise CannotMount(sentence(str(e))) from e
+            self._runtime.check_time()
+            self._linked.run(store, self._results)
+        except wasmtime_c.Exited as e:
+            return e.code
+        except wasmtime_c.Trap as e:
+            raise Trapped(str(e)) from e
+        finally:
+            self._nn.session = None
+            store.close()
+            lent.wait()
+        return 0
+
+
+def _compile(
+    runtime: Runtime, engine: wasmtime_c.Engine, path: Path, code: bytes
+) -> wasmtime_c.Module:
+    def restore(file: Path) -> wasmtime_c.Module | None:
+        try:
+            return wasmtime_c.Module.restored(engine, file)
+        except wasmtime_c.Refused:
+            return None
+
+    try:
+        return compiled(
+            runtime.cache,
+            f"module, {runtime.configuration}",
+            code,
+            f"worker {path.name}",
+            lambda: wasmtime_c.Module.compiled(engine, code),
+            restore,
+        )
+    except wasmtime_c.Refused as e:
+        raise BadWorker(f"worker {path} is not valid WebAssembly: {sentence(str(e))}") from e
+
+
+def _check_imports(
+    path: Path,
+    imports: Sequence[tuple[str, str, int]],
+    grant: Grant,
+    linker: wasmtime_c.Linker,
+    store: wasmtime_c.Store,
+) -> None:
+    wanted = next((f"{module}.{name}" for module, name, _ in imports if module in nn.MODULES), None)
+    if wanted is not None:
+        require_nn(grant, path, wanted)
+    missing = [(m, name, arity) for m, name, arity in imports if not linker.has(store, m, name)]
+    if missing:
+        from wasmlrun.sandbox import import_origins  # only here: nothing is missing as a rule
+
+        found = [import_origins.of_core(module, name) for module, name, _ in missing]
+        shown = [
+            f"{module}.{name}" + (f" ({arity} arguments)" if arity >= 0 else "")
+            for module, name, arity in missing[:3]
+        ]
+        others = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        origins = ", ".join(dict.fromkeys(world.name for world in found))
+        raise BadWorker(
+            f"worker {path} imports what nobody provides here: {', '.join(shown)}{others} "
+            f"(from {origins})",
+            import_origins.remedies(found),
+        )
+
+
+def _mismatch(path: Path, why: str) -> BadWorker:
+    """The error for an import that exists and has other arguments than the worker wants."""
+    named = re.search(r"`([^`]+)::([^`]+)`", why)
+    if named is None:
+        return BadWorker(f"worker {path} cannot be linked: {why}")
+    module, name = named.groups()
+    return BadWorker(
+        f"worker {path} imports {module}.{name} with other arguments than it has here: {why}",
+        f"it was built for another host's {module}; build it for plain WASI, "
+        f"target wasm32-wasip1{_no_network(name)}",
+    )
+
+
+def _no_network(name: str) -> str:
+    return ", without the parts that open connections" if name.startswith("sock_") else ""

@@ -1,0 +1,204 @@
+"""A worker: a WebAssembly command, compiled once, run in a fresh sandboxed instance each time.
+
+The instance gets the mounts and variables of its Grant, its standard input as bytes, and the
+host functions of WASI and, where granted, of WASI-NN. There is no network and nothing is
+inherited. Traps, exits and limits become typed errors. What differs between core modules and
+components is in `worker_core` and `worker_component`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from wasmlrun.manifest.grant import Grant
+from wasmlrun.sandbox.clock import Runtime, Trapped
+from wasmlrun.sandbox.hints import Heard, remedy, was_refused
+from wasmlrun.sandbox.outcome import GuestRun, explain
+from wasmlrun.sandbox.setup import CannotMount, Output, Setup, limit_hit, sentence, setup_of
+from wasmlrun.support.errors import BadWorker, LimitExceeded, WorkerFailed
+from wasmlrun.support.limits import exceeded, timeout_error
+from wasmlrun.wasi_nn.session import Session
+
+__all__ = ["LinkedWorker", "Runtime", "Worker"]
+
+_CORE = b"\0asm\x01\0\0\0"
+_COMPONENT = b"\0asm\x0d\0\x01\0"
+
+
+class Linked(Protocol):
+    """A program with its imports provided; starts one instance at a time."""
+
+    @property
+    def memory_used(self) -> int:
+        """Bytes of linear memory that the last instance ended with; 0 when that is not known."""
+
+    def start(self, setup: Setup, session: Session | None) -> int:
+        """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
+
+
+class Program(Protocol):
+    """A compiled program."""
+
+    @property
+    def uses_nn(self) -> bool:
+        """Whether it imports WASI-NN."""
+
+    def linked(self, grant: Grant) -> Linked:
+        """Provide its imports. Raises BadWorker for one that nobody provides."""
+
+
+class Worker:
+    """A compiled worker."""
+
+    def __init__(self, runtime: Runtime, path: Path) -> None:
+        """Read and compile.
+
+        Raises:
+            BadWorker: no such file, no WebAssembly, or not a program.
+        """
+        self.path = path
+        self._runtime = runtime
+        self._program = _program(runtime, path)
+
+    @property
+    def uses_nn(self) -> bool:
+        """Whether it imports WASI-NN."""
+        return self._program.uses_nn
+
+    def linked(self, grant: Grant) -> LinkedWorker:
+        """Provide its imports as far as the grant allows.
+
+        Raises:
+            BadWorker: an import that nobody provides.
+        """
+        return LinkedWorker(self._runtime, self.path, self._program.linked(grant), grant)
+
+
+class LinkedWorker:
+    """A worker with its imports provided; runs one instance at a time."""
+
+    def __init__(self, runtime: Runtime, path: Path, linked: Linked, grant: Grant) -> None:
+        self._runtime = runtime
+        self._path = path
+        self._linked = linked
+        self._grant = grant
+
+    def run(
+        self,
+        *,
+        session: Session | None,
+        arguments: Sequence[str] = (),
+        environ: Sequence[tuple[str, str]] = (),
+        stdin: bytes | None = None,
+        stdout: Callable[[bytes], None] | None = None,
+        stderr: Callable[[bytes], None] | None = None,
+        inherit: bool = False,
+    ) -> GuestRun:
+        """Run a fresh instance to its end.
+
+        Without `stdout` the guest's output is kept in the result. With `inherit` the guest has
+        this process's own streams; its output is counted only if there is a limit.
+
+        Raises:
+            WorkerFailed: it trapped. BadModel: it trapped over a model.
+            LimitExceeded: it reached a limit.
+        """
+        runtime = self._runtime
+        output = Output(runtime.limits.output)
+        kept: list[bytes] = []
+        heard = Heard(stderr or (lambda data: None))
+        setup = setup_of(
+            self._grant,
+            [self._path.name, *arguments],
+            environ,
+            output,
+            stdin=stdin,
+            stdout=stdout or kept.append,
+            stderr=heard,
+            inherit=inherit,
+        )
+        try:
+            exit_code = self._start(setup, session)
+        except WorkerFailed as error:
+            if self._memory_is_full():
+                raise self._wants_more_memory() from error
+            failure = session.failure if session is not None else None
+            ended = GuestRun(b"", 1, None, failure, error.hint or self._hint(heard, session))
+            raise explain(ended, error.message) from error.__cause__
+        except LimitExceeded as error:
+            # a guest that goes on after its output was cut off runs until its time is over
+            raise (output.error() if output.exceeded else error) from None
+        if output.exceeded:
+            raise output.error()
+        if exit_code != 0 and self._memory_is_full():
+            raise self._wants_more_memory()
+        return GuestRun(
+            b"".join(kept),
+            exit_code,
+            session.last_output if session else None,
+            session.failure if session else None,
+            self._hint(heard, session),
+        )
+
+    def _memory_is_full(self) -> bool:
+        # wasmtime denies memory without telling the host: a guest that failed with nearly all
+        # it may have is taken to have failed for want of more
+        return self._linked.memory_used >= self._runtime.limits.memory * 7 // 8
+
+    def _wants_more_memory(self) -> LimitExceeded:
+        limit, used = self._runtime.limits.memory, self._linked.memory_used
+        return exceeded("memory", limit, f"the worker failed with {used} bytes in use")
+
+    def _hint(self, heard: Heard, session: Session | None) -> str | None:
+        # a failed WASI-NN call explains a failure, unless the guest itself says otherwise
+        if session is not None and session.failure is not None and not was_refused(heard.text):
+            return None
+        return remedy(self._grant.mounts, heard.text)
+
+    def _start(self, setup: Setup, session: Session | None) -> int:
+        runtime = self._runtime
+        if runtime.timed_out:
+            raise timeout_error(runtime.limits)
+        try:
+            return self._linked.start(setup, session)
+        except CannotMount as e:
+            raise BadWorker(f"a folder cannot be mounted: {e}") from e
+        except Trapped as e:
+            if runtime.timed_out:
+                raise timeout_error(runtime.limits) from e
+            raise self._trapped(e) from e
+
+    def _trapped(self, trapped: Trapped) -> WorkerFailed | LimitExceeded:
+        why = sentence(str(trapped))
+        name = trapped.limit or limit_hit(why)
+        if name is not None:
+            value = getattr(self._runtime.limits, name)
+            return exceeded(name, value, f"worker {self._path.name} wants more ({why})")
+        return WorkerFailed(f"worker {self._path.name} trapped: {why}")
+
+
+def _program(runtime: Runtime, path: Path) -> Program:
+    try:
+        code = path.read_bytes()
+    except FileNotFoundError:
+        raise BadWorker(f"worker {path} does not exist") from None
+    except IsADirectoryError:
+        raise BadWorker(f"worker {path} is a folder", "name the .wasm file in it") from None
+    except OSError as e:
+        raise BadWorker(f"worker {path} cannot be read: {e.strerror}") from e
+    # imported when needed, to start faster
+    if code.startswith(_CORE):
+        from wasmlrun.sandbox.core import CoreProgram
+
+        return CoreProgram(runtime, path, code)
+    if code.startswith(_COMPONENT):
+        from wasmlrun.sandbox.component import ComponentProgram
+
+        return ComponentProgram(runtime, path, code)
+    raise BadWorker(
+        f"worker {path} is not a WebAssembly module",
+        "a module starts with the bytes 00 61 73 6d 01 00 00 00, a component with "
+        "00 61 73 6d 0d 00 01 00",
+    )

@@ -1,0 +1,81 @@
+"""What a killed or crashed child means: which input is to blame, and which error that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wasmlrun.supervisor import parent
+from wasmlrun.supervisor.parent import Death
+from wasmlrun.supervisor.stages import Board, Stage
+from wasmlrun.support.errors import (
+    EXIT_INTERRUPTED,
+    BadImage,
+    BadModel,
+    LimitExceeded,
+    WasmlrunError,
+    WorkerFailed,
+)
+from wasmlrun.support.limits import Limits, timeout_error
+from wasmlrun.support.messages import Messages
+
+if TYPE_CHECKING:
+    from wasmlrun.trace.recorder import Trace
+
+
+def supervised(
+    work: Callable[[Board], int],
+    told: Callable[[WasmlrunError, Death, Board], int | None],
+    messages: Messages,
+    trace: Trace | None = None,
+    again: Callable[[Death, Board], bool] = lambda death, board: False,
+) -> int:
+    """Do a command's work in a child and return its exit code; the trace hears how it ended.
+
+    A child that died is an error, which `told` tells the user; it returns the exit code, or
+    None to have the rest of the work done. With `again` the same work is tried once more.
+    """
+
+    def on_death(death: Death, board: Board) -> int | None:
+        if again(death, board):
+            return None
+        error = error_of(death, board.timeout)
+        if trace is not None:
+            trace.instant("killed", error=error.message)
+        return told(error, death, board)
+
+    code = parent.supervise(work, on_death, messages)
+    if trace is not None and code == EXIT_INTERRUPTED:
+        trace.instant("interrupted")
+    return code
+
+
+def error_of(death: Death, timeout: float) -> WasmlrunError:
+    """The error to tell for a death; `timeout` is the time limit in seconds."""
+    if death.timed_out:
+        return timeout_error(Limits(timeout=timeout))
+    if death.signal_name == "SIGKILL":
+        return LimitExceeded(
+            "the process was killed by the system, most likely for want of memory",
+            "use a smaller model or image, or give the machine more memory",
+        )
+    doing = death.doing[0] if death.doing else None
+    if doing is None:
+        return WorkerFailed(f"the process crashed ({death.signal_name})")
+    how = f"crashed ({death.signal_name})"
+    if doing.stage is Stage.MODEL:
+        return BadModel(
+            f"the inference engine {how} while it read {doing.what}",
+            "the model file is damaged, or made to attack; do not use it",
+        )
+    if doing.stage is Stage.INFERENCE:
+        return BadModel(
+            f"the inference engine {how} in {doing.what}",
+            "the model is damaged, or made to attack; do not use it",
+        )
+    if doing.stage is Stage.IMAGE:
+        return BadImage(
+            f"the image decoder {how} at {doing.what}",
+            "the image is damaged, or made to attack",
+        )
+    return WorkerFailed(f"the WebAssembly engine {how} in the worker, at {doing.what}")

@@ -1,0 +1,215 @@
+"""A command's work in a child process, watched by a parent that does nothing else.
+
+Guests can be interrupted, native code cannot: not an inference that takes too long, and least
+of all a parser that crashed. So the work is forked off before anything heavy is imported, and
+what remains is a small process that kills the child when its time is over, says in words what
+killed it, cleans up behind it, and answers Ctrl-C at once.
+
+Where there is no fork (Windows), the work runs in this process: a guest is still interrupted,
+and a thread ends the process when native code outlasts its time.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from wasmlrun.supervisor.stages import Board, Doing
+from wasmlrun.support.errors import EXIT_BROKEN_PIPE, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED
+from wasmlrun.support.messages import Messages
+from wasmlrun.support.records import Record
+
+GRACE = 0.3
+"""Seconds past the deadline that a child has to end by itself and say why."""
+_UNKNOWN_DEADLINE = 0.05
+
+
+class Death(Record):
+    """How a child ended that did not end by itself."""
+
+    signal: int
+    timed_out: bool
+    doing: list[Doing]
+
+    @property
+    def signal_name(self) -> str:
+        """As in `SIGSEGV`."""
+        try:
+            return signal.Signals(self.signal).name
+        except ValueError:
+            return f"signal {self.signal}"
+
+
+def supervise(
+    work: Callable[[Board], int],
+    on_death: Callable[[Death, Board], int | None],
+    messages: Messages,
+) -> int:
+    """Do the work in a child and return its exit code.
+
+    `on_death` tells the user about a child that was killed or crashed and returns the exit
+    code, or None to have the work done again; the board still says how far it had come.
+    """
+    board = Board()
+    if not hasattr(os, "fork"):
+        messages.use_own_descriptor()
+        return _unsupervised(work, board, on_death)
+    while True:
+        ended = _in_child(work, board, messages)
+        if isinstance(ended, int):
+            return ended
+        code = on_death(ended, board)
+        if code is not None:
+            return code
+        board.clear()
+
+
+def _in_child(work: Callable[[Board], int], board: Board, messages: Messages) -> int | Death:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    alive, held_by_child = os.pipe()
+    with _Signals() as signals:
+        child = os.fork()
+        if child == 0:
+            os.close(alive)
+            signals.leave_to_parent()
+            _die_with_parent()
+            _exit_with(work, board, messages)
+        os.close(held_by_child)
+        try:
+            timed_out, asked = _wait(child, alive, board, signals)
+        finally:
+            os.close(alive)
+        _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM:
+        asked = asked or signal.SIGTERM  # both were asked to end, and the child heard it first
+    if asked is None and not timed_out and os.WIFEXITED(status):
+        return os.WEXITSTATUS(status)
+    _clean_up_after(child)
+    if asked is not None:
+        if asked == signal.SIGINT:
+            messages.info("interrupted")
+            return EXIT_INTERRUPTED
+        return EXIT_TERMINATED
+    return Death(os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, timed_out, board.running())
+
+
+def _wait(
+    child: int, alive: int, board: Board, signals: _Signals
+) -> tuple[bool, signal.Signals | None]:
+    """Until the child ends; kill it when its time is over or a signal asks for the end."""
+    timed_out, asked = False, None
+    while True:
+        patience: float | None = _UNKNOWN_DEADLINE
+        if timed_out or asked is not None:
+            patience = None
+        elif board.deadline:
+            patience = max(0.0, board.deadline + GRACE - time.monotonic())
+        ready, _, _ = select.select([alive, signals.pipe], [], [], patience)
+        if signals.pipe in ready:
+            asked = signals.read() or asked
+        if alive in ready:  # the child's end was closed: it is over
+            return timed_out, asked
+        timed_out = (
+            asked is None and bool(board.deadline) and (time.monotonic() >= board.deadline + GRACE)
+        )
+        if timed_out or asked is not None:
+            os.kill(child, signal.SIGKILL)
+
+
+class _Signals:
+    """SIGINT and SIGTERM as bytes in a pipe, for as long as the block runs."""
+
+    _WANTED = (signal.SIGINT, signal.SIGTERM)
+
+    def __enter__(self) -> _Signals:
+        self.pipe, self._sink = os.pipe()
+        os.set_blocking(self._sink, False)
+        self._before = [signal.signal(s, lambda *_: None) for s in self._WANTED]
+        self._wakeup = signal.set_wakeup_fd(self._sink, warn_on_full_buffer=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self._wakeup)
+        for number, handler in zip(self._WANTED, self._before, strict=True):
+            signal.signal(number, handler)
+        os.close(self.pipe)
+        os.close(self._sink)
+
+    def read(self) -> signal.Signals | None:
+        """The first signal that came."""
+        for number in os.read(self.pipe, 64):
+            if number in self._WANTED:
+                return signal.Signals(number)
+        return None
+
+    def leave_to_parent(self) -> None:
+        """In the child: the terminal's Ctrl-C reaches both, and the parent acts on it."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _exit_with(work: Callable[[Board], int], board: Board, messages: Messages) -> None:
+    """Do the work and end the process, without unloading the engines."""
+    code = EXIT_BUG
+    messages.use_own_descriptor()
+    try:
+        code = work(board)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = EXIT_BROKEN_PIPE
+    except BaseException as error:  # noqa: BLE001 - told in full; a child never returns
+        messages.bug(error)
+    finally:
+        messages.stream.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _die_with_parent() -> None:
+    """A parent that is killed takes its child along."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        import ctypes
+
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(EXIT_TERMINATED)
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(EXIT_TERMINATED)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _clean_up_after(child: int) -> None:
+    from wasmlrun.support.cache import Cache, default_root
+    from wasmlrun.support.tempfiles import remove_leftovers
+
+    remove_leftovers(child)
+    Cache(default_root()).remove_leftovers(child)
+
+
+def _unsupervised(
+    work: Callable[[Board], int], board: Board, on_death: Callable[[Death, Board], int | None]
+) -> int:
+    def watch() -> None:
+        while not board.deadline:
+            time.sleep(_UNKNOWN_DEADLINE)
+        time.sleep(max(0.0, board.deadline + GRACE - time.monotonic()))
+        code = on_death(Death(0, True, board.running()), board)
+        sys.stdout.flush()
+        os._exit(1 if code is None else code)
+
+    threading.Thread(target=watch, daemon=True).start()
+    return work(board)

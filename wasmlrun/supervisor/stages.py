@@ -1,0 +1,135 @@
+"""What a process is doing, kept where its supervisor can read it after the process died.
+
+Native code parses models and pictures; when it crashes, nothing in the process can say so.
+The board is shared memory: a slot is taken while a stage runs and freed when it ends.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+from wasmlrun.support.records import Record
+
+
+class Stage(IntEnum):
+    """Stages that native code may not survive, the most telling first."""
+
+    MODEL = 1
+    """Reading or compiling a model."""
+    INFERENCE = 2
+    IMAGE = 3
+    """Decoding a picture."""
+    GUEST = 4
+
+
+class Doing(Record):
+    """One stage that had begun and not ended."""
+
+    stage: Stage
+    what: str
+
+
+_HEADER = struct.Struct("<ddIi?")  # timeout, deadline, images done, exit code so far, careful
+_SLOT = struct.Struct("<BH")
+_TEXT = 400
+_SLOT_SIZE = _SLOT.size + _TEXT
+_SLOTS = 32
+
+
+class Board:
+    """Deadline, progress and running stages of one command."""
+
+    def __init__(self) -> None:
+        # anonymous and shared: a forked child writes what its parent reads
+        self._memory = mmap.mmap(-1, _HEADER.size + _SLOTS * _SLOT_SIZE)
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def doing(self, stage: Stage, what: str) -> Iterator[None]:
+        """Say that a stage runs while the block does."""
+        data = what.encode(errors="replace")[:_TEXT]
+        with self._lock:
+            slot = next((s for s in range(_SLOTS) if not self._memory[_offset(s)]), None)
+            if slot is not None:
+                at = _offset(slot) + _SLOT.size
+                self._memory[at : at + len(data)] = data
+                _SLOT.pack_into(self._memory, _offset(slot), stage, len(data))
+        try:
+            yield
+        finally:
+            if slot is not None:
+                self._memory[_offset(slot)] = 0
+
+    def running(self) -> list[Doing]:
+        """Stages that have not ended, the most telling first."""
+        found = []
+        for slot in range(_SLOTS):
+            stage, size = _SLOT.unpack_from(self._memory, _offset(slot))
+            if stage:
+                at = _offset(slot) + _SLOT.size
+                text = self._memory[at : at + min(size, _TEXT)].decode(errors="replace")
+                found.append(Doing(Stage(stage), text))
+        return sorted(found, key=lambda doing: doing.stage)
+
+    def clear(self) -> None:
+        """Forget the stages, for a new process that begins with none."""
+        for slot in range(_SLOTS):
+            self._memory[_offset(slot)] = 0
+
+    @property
+    def timeout(self) -> float:
+        """The time limit in seconds."""
+        return self._header()[0]
+
+    @timeout.setter
+    def timeout(self, value: float) -> None:
+        self._set(timeout=value)
+
+    @property
+    def deadline(self) -> float:
+        """When all must be over, on the monotonic clock; 0 when that is not known yet."""
+        return self._header()[1]
+
+    @deadline.setter
+    def deadline(self, value: float) -> None:
+        self._set(deadline=value)
+
+    @property
+    def done(self) -> int:
+        """How many images have been reported."""
+        return self._header()[2]
+
+    @property
+    def code(self) -> int:
+        """The exit code of what has been reported."""
+        return self._header()[3]
+
+    def report(self, done: int, code: int) -> None:
+        """Say how many images have been reported and with which exit code."""
+        self._set(done=done, code=code)
+
+    @property
+    def careful(self) -> bool:
+        """Whether to do one thing at a time, so that a crash has one culprit."""
+        return self._header()[4]
+
+    @careful.setter
+    def careful(self, value: bool) -> None:
+        self._set(careful=value)
+
+    def _header(self) -> tuple[float, float, int, int, bool]:
+        return _HEADER.unpack_from(self._memory, 0)
+
+    def _set(self, **values: float) -> None:
+        names = ("timeout", "deadline", "done", "code", "careful")
+        current = dict(zip(names, self._header(), strict=True))
+        _HEADER.pack_into(self._memory, 0, *(current | values).values())
+
+
+def _offset(slot: int) -> int:
+    return _HEADER.size + slot * _SLOT_SIZE

@@ -1,0 +1,284 @@
+"""The persistent cache: work that need not be done twice, content-addressed and self-checking.
+
+An entry is two files. `KIND/KEY.entry` names the payload by its sha256 and says in words what
+it was made from, and `payloads/SHA256` is the payload. Both are written under another name and
+renamed, so that any number of processes may read and write at once and nobody sees a half. A
+payload whose bytes do not have the digest in its name, or that belongs to another user, is never
+used: the entry is dropped and made again.
+
+Nothing in here raises: a cache that cannot be used is told under -v, and the run goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from wasmlrun.support.records import Record
+
+DEFAULT_BOUND = 2 << 30
+_PAYLOADS = "payloads"
+_STALE_SECONDS = 3600
+_INDEX = ".entry"
+# what an index that somebody damaged raises when it is read
+_UNREADABLE = (OSError, ValueError)
+
+
+class Hit(Record):
+    """A payload whose digest was just checked: its bytes, and the file they are in."""
+
+    path: Path
+    data: bytes
+
+
+class Entry(Record):
+    """One entry, for `wasmlrun cache ls`."""
+
+    kind: str
+    key: str
+    what: str
+    """What it was made from, in words."""
+    size: int
+    used: float
+    """Seconds since the epoch of its last use."""
+
+
+def default_root() -> Path:
+    """`WASMLRUN_CACHE_DIR`, else the platform's cache directory."""
+    chosen = os.environ.get("WASMLRUN_CACHE_DIR")
+    if chosen:
+        return Path(chosen).absolute()
+    if sys.platform == "linux":
+        # what platformdirs answers here, without the time its import takes
+        place = os.environ.get("XDG_CACHE_HOME", "").strip()
+        return (Path(place) if place else Path.home() / ".cache") / "wasmlrun"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("wasmlrun", appauthor=False)
+
+
+def key_of(*parts: str) -> str:
+    """The key of an entry that depends on these strings, and only on them."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+class Cache:
+    """A directory of entries. With root None nothing is kept and nothing is found."""
+
+    def __init__(
+        self,
+        root: Path | None,
+        bound: int = DEFAULT_BOUND,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """`bound` is in bytes; `tell` hears what goes wrong."""
+        self.root = root
+        self._bound = bound
+        self._tell = tell
+
+    def get(self, kind: str, key: str) -> Hit | None:
+        """A payload; None when there is none to be trusted."""
+        if self.root is None:
+            return None
+        index = self.root / kind / f"{key}{_INDEX}"
+        try:
+            _check_private(self.root)
+        except FileNotFoundError:
+            return None
+        except OSError as e:
+            self._tell(f"cache: not used: {e.strerror or e}")
+            return None
+        try:
+            digest, _ = _parsed(_read_own(index))
+            payload = self.root / _PAYLOADS / digest
+            data = _read_own(payload)
+            if hashlib.sha256(data).hexdigest() != digest:
+                raise ValueError("its bytes have changed")
+            os.utime(index)
+        except FileNotFoundError:
+            return None
+        except _UNREADABLE as e:
+            self._tell(f"cache: dropped {kind}/{key[:12]}: {e}")
+            self.drop(kind, key)
+            return None
+        return Hit(payload, data)
+
+    def put(self, kind: str, key: str, what: str, data: bytes | bytearray) -> None:
+        """Keep a payload. `what` says for people what it was made from."""
+        self._put(kind, key, what, hashlib.sha256(data).hexdigest(), lambda f: f.write_bytes(data))
+
+    def put_file(self, kind: str, key: str, what: str, write: Callable[[Path], None]) -> None:
+        """Keep a payload that `write` writes into the file it is given."""
+        self._put(kind, key, what, None, write)
+
+    def drop(self, kind: str, key: str) -> None:
+        """Forget an entry; its payload goes with the next prune."""
+        if self.root is not None:
+            with suppress(OSError):
+                (self.root / kind / f"{key}{_INDEX}").unlink()
+
+    def entries(self) -> list[Entry]:
+        """Every entry, least recently used first."""
+        if self.root is None:
+            return []
+        found = []
+        for index in self.root.glob(f"*/*{_INDEX}"):
+            with suppress(*_UNREADABLE):
+                digest, what = _parsed(index.read_bytes())
+                size = (self.root / _PAYLOADS / digest).stat().st_size
+                used = index.stat().st_mtime
+                found.append(Entry(index.parent.name, index.stem, what, size, used))
+        return sorted(found, key=lambda entry: entry.used)
+
+    def size(self) -> int:
+        """Bytes of all payloads."""
+        return sum(size for _, size in self._payloads())
+
+    def prune(self, bound: int | None = None) -> int:
+        """Remove least recently used entries until all fit the bound; returns bytes freed."""
+        if self.root is None:
+            return 0
+        bound = self._bound if bound is None else bound
+        before = self.size()
+        total = before
+        for entry in self.entries():
+            if total <= bound:
+                break
+            self.drop(entry.kind, entry.key)
+            total -= entry.size
+        self._sweep()
+        return before - self.size()
+
+    def clear(self) -> int:
+        """Remove everything; returns bytes freed."""
+        import shutil
+
+        freed = self.size()
+        if self.root is not None:
+            for child in list(self.root.iterdir()) if self.root.is_dir() else []:
+                if child.is_dir() and not child.is_symlink():
+                    shutil.rmtree(child, ignore_errors=True)
+        return freed
+
+    def remove_leftovers(self, process: int) -> None:
+        """Remove the temporary files of a process that was killed."""
+        if self.root is not None:
+            for path in self.root.glob(f"*/.{process}-*"):
+                with suppress(OSError):
+                    path.unlink()
+
+    def _put(
+        self, kind: str, key: str, what: str, digest: str | None, write: Callable[[Path], object]
+    ) -> None:
+        if self.root is None:
+            return
+        temporary: Path | None = None
+        try:
+            folder = _private_folder(self.root, self.root / _PAYLOADS)
+            index = _private_folder(self.root, self.root / kind) / f"{key}{_INDEX}"
+            temporary = _temporary(folder)
+            write(temporary)
+            data = temporary.read_bytes()
+            digest = digest or hashlib.sha256(data).hexdigest()
+            if len(data) > self._bound:
+                self._tell(f"cache: {what} is larger than the cache may be")
+                return
+            temporary.chmod(0o600)
+            temporary.replace(folder / digest)
+            temporary = _temporary(index.parent)
+            # a name need not be text
+            index_text = f"{digest}\n{what}\n".encode(errors="backslashreplace")
+            temporary.write_bytes(index_text)
+            temporary.replace(index)
+        except OSError as e:
+            self._tell(f"cache: cannot keep {what}: {e.strerror or e}")
+            return
+        finally:
+            if temporary is not None:
+                with suppress(OSError):
+                    temporary.unlink(missing_ok=True)
+        if self.size() > self._bound:
+            self.prune()
+
+    def _payloads(self) -> Iterator[tuple[Path, int]]:
+        if self.root is None:
+            return
+        with suppress(OSError), os.scandir(self.root / _PAYLOADS) as files:
+            for file in files:
+                with suppress(OSError):
+                    yield Path(file.path), file.stat(follow_symlinks=False).st_size
+
+    def _sweep(self) -> None:
+        """Remove payloads that no entry names, and temporary files that nobody finished."""
+        assert self.root is not None
+        named = set()
+        for index in self.root.glob(f"*/*{_INDEX}"):
+            with suppress(*_UNREADABLE):
+                named.add(_parsed(index.read_bytes())[0])
+        now = time.time()
+        for path, _ in self._payloads():
+            with suppress(OSError):
+                # another process may be between writing its payload and naming it
+                young = now - path.stat().st_mtime < _STALE_SECONDS
+                if path.name not in named and not (path.name.startswith(".") and young):
+                    path.unlink()
+
+
+def _read_own(path: Path) -> bytes:
+    """The bytes of a regular file that belongs to this user and nobody else may write.
+
+    Raises OSError or ValueError when it is not.
+    """
+    with open(path, "rb", opener=_no_links) as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise ValueError("it is not a regular file")
+        if hasattr(os, "getuid"):
+            if about.st_uid != os.getuid():
+                raise ValueError("it belongs to another user")
+            if about.st_mode & 0o022:
+                raise ValueError("others may write to it")
+        return file.read()
+
+
+def _no_links(path: str, flags: int) -> int:
+    # a pipe in a file's place is opened without waiting for somebody to write into it
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
+def _private_folder(root: Path, folder: Path) -> Path:
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _check_private(root)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _check_private(root: Path) -> None:
+    """Who may write to the folder could exchange one entry for another. Raises OSError."""
+    about = root.stat()
+    if hasattr(os, "getuid"):
+        if about.st_uid != os.getuid():
+            raise PermissionError(13, f"{root} belongs to another user")
+        if about.st_mode & 0o022:
+            raise PermissionError(13, f"others may write to {root}")
+
+
+def _temporary(folder: Path) -> Path:
+    # as tempfile.mkstemp, whose import takes longer than a cache hit
+    path = folder / f".{os.getpid()}-{os.urandom(8).hex()}"
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    return path
+
+
+def _parsed(index: bytes) -> tuple[str, str]:
+    """The payload's digest and what it was made from. Raises ValueError."""
+    digest, newline, what = index.decode().partition("\n")
+    if not newline or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise ValueError("its index is malformed")
+    return digest, what.rstrip("\n")

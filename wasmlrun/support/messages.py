@@ -1,0 +1,77 @@
+"""What is said on stderr: errors always, warnings unless quiet, details when asked."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TextIO
+
+from wasmlrun.support.errors import WasmlrunError
+
+
+class Messages:
+    """The one writer to stderr. `verbosity` is -1 for -q, 0, 1 for -v, 2 for -vv."""
+
+    def __init__(self, verbosity: int = 0, stream: TextIO | None = None) -> None:
+        self.verbosity = verbosity
+        self.stream = stream if stream is not None else sys.stderr
+
+    def use_own_descriptor(self) -> None:
+        """Write to a copy of file descriptor 2, which may be muted for native libraries."""
+        if self.stream is sys.stderr:
+            self.stream = open(  # noqa: PTH123, SIM115 - a descriptor, as long as the process
+                os.dup(2), "w", encoding=self.stream.encoding, errors="backslashreplace"
+            )
+
+    def error(self, error: WasmlrunError) -> None:
+        """`error: …` and `hint: …`; the traceback under -v."""
+        if self.verbosity > 0:
+            self._write(_traceback(error))
+        self._write(f"error: {printable(error.message)}")
+        if error.hint:
+            self._write(f"hint: {printable(error.hint)}")
+
+    def bug(self, error: BaseException) -> None:
+        """An error that nobody foresaw: its kind, and the traceback under -v."""
+        if self.verbosity > 0:
+            self._write(_traceback(error))
+        self._write(f"error: a bug in wasmlrun: {type(error).__name__}: {printable(str(error))}")
+        self._write("hint: please report it, with what -v prints")
+
+    def warn(self, text: str) -> None:
+        """Something to know that stops nothing."""
+        if self.verbosity >= 0:
+            self._write(f"warning: {printable(text)}")
+
+    def info(self, text: str) -> None:
+        """What is happening, for a person who waits."""
+        if self.verbosity >= 0:
+            self._write(printable(text))
+
+    def detail(self, text: str) -> None:
+        """What only -v shows."""
+        if self.verbosity > 0:
+            self._write(printable(text))
+
+    def guest(self, data: bytes) -> None:
+        """A guest's own chatter."""
+        if self.verbosity >= 0 and data:
+            self.stream.write(printable(data.decode(errors="replace"), keep="\n\t"))
+            self.stream.flush()
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text + "\n")
+        self.stream.flush()
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback  # not needed unless something goes wrong
+
+    return "".join(traceback.format_exception(error)).rstrip()
+
+
+def printable(text: str, keep: str = "\n\t") -> str:
+    """Without control characters: what comes from files and guests must not steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,1 @@
+"""Making workers: languages, projects, compilers and script interpreters."""

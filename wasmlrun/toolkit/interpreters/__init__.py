@@ -1,0 +1,114 @@
+"""Interpreters as WebAssembly programs, which make a script a worker.
+
+Their sources are fetched, checked and built once (`build`), and kept under a name that is the
+digest of the recipe; a script then needs no building at all: it is handed to the interpreter
+in a variable. So the warm path of a script is that of a `.wasm`, and editing it costs nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from wasmlrun.support.errors import BadWorker
+from wasmlrun.support.records import Record
+from wasmlrun.toolkit.languages import SCRIPTS, Language
+
+VARIABLE = "WASMLRUN_SCRIPT"
+NAME_VARIABLE = "WASMLRUN_SCRIPT_NAME"
+MAX_SCRIPT = 1 << 20
+_RECIPE = 1  # to be raised when `build` or wasi_nn.h makes something else of the same files
+_HERE = Path(__file__).parent
+
+
+class Runtime(Record):
+    """The interpreter of one language."""
+
+    language: Language
+    what: str
+    """The interpreter and its version."""
+    download: str
+    """About how much is fetched to prepare it."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is when it is prepared: the recipe's digest is part of the name."""
+        from wasmlrun.toolkit.toolchains.installer import tools_dir
+
+        return tools_dir() / "runtimes" / f"{self.language.name}-{self._recipe()}.wasm"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is prepared."""
+        return self.path.is_file()
+
+    def _recipe(self) -> str:
+        digest = hashlib.sha256(f"{_RECIPE} {self.what}".encode())
+        folder = _HERE / self.language.name
+        for source in sorted(folder.iterdir()):
+            if source.suffix in (".c", ".h", ".rb", ".js", ".py"):
+                digest.update(source.read_bytes())
+        return digest.hexdigest()[:16]
+
+
+RUNTIMES = {
+    name: Runtime(SCRIPTS[suffix], what, download)
+    for name, suffix, what, download in (
+        ("javascript", ".js", "QuickJS 2025-04-26", "1 MB, and zig with 100 MB"),
+        ("python", ".py", "CPython of componentize-py 0.25.1", "17 MB"),
+        ("ruby", ".rb", "mruby 3.3.0", "1 MB, and zig with 100 MB"),
+    )
+}
+
+
+def runtime_for(path: Path) -> Runtime | None:
+    """The interpreter of a script; None when it is no script."""
+    language = SCRIPTS.get(path.suffix)
+    return RUNTIMES[language.name] if language is not None else None
+
+
+def script_text(path: Path) -> str:
+    """A script, as it is handed to its interpreter.
+
+    Raises:
+        BadWorker: it cannot be read, or is no text.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise BadWorker(f"worker {path} does not exist") from None
+    except OSError as e:
+        raise BadWorker(f"worker {path} cannot be read: {e.strerror}") from e
+    if len(data) > MAX_SCRIPT:
+        raise BadWorker(f"script {path} has {len(data)} bytes, {MAX_SCRIPT} are possible")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as e:
+        raise BadWorker(f"script {path} is not UTF-8 (byte {e.start})") from e
+    if "\0" in text:
+        raise BadWorker(f"script {path} contains a zero byte; is it a text file?")
+    return text
+
+
+def handed_over(path: Path) -> dict[str, str]:
+    """The variables that hand a script to its interpreter. Raises BadWorker."""
+    return {VARIABLE: script_text(path), NAME_VARIABLE: path.name}
+
+
+def runtime_of(path: Path) -> Path:
+    """The prepared interpreter of a script.
+
+    Raises:
+        ToolMissing: it is not prepared.
+    """
+    runtime = runtime_for(path)
+    assert runtime is not None, path
+    if not runtime.ready:
+        from wasmlrun.toolkit.toolchains.installer import ToolMissing
+
+        name = runtime.language.name
+        raise ToolMissing(
+            f"{runtime.what}, which runs {path.name}, is not prepared",
+            f"wasmlrun runtimes install {name}",
+        )
+    return runtime.path

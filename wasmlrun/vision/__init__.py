@@ -1,0 +1,1 @@
+"""From a picture to a tensor, and from scores to labels."""

@@ -1,0 +1,139 @@
+"""An image file becomes checked pixels: upright, RGB, one frame, at most so many of them."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import warnings
+import zlib
+
+from PIL import Image, UnidentifiedImageError
+
+from wasmlrun.support.errors import BadImage
+from wasmlrun.support.limits import MAX_PIXELS
+
+ORIENTATION = 0x0112
+"""EXIF's number for it; 1 is upright."""
+
+
+def decode(
+    data: bytes, name: str, *, at_least: int = 0, max_pixels: int = MAX_PIXELS
+) -> Image.Image:
+    """Pixels of the first frame in mode RGB: EXIF orientation applied, alpha over white.
+
+    `at_least` is the side that will be needed after scaling: a large JPEG is decoded at a
+    fraction of its size that is no smaller (twice that, so that the scaling stays smooth).
+
+    Raises:
+        BadImage: not an image, damaged, truncated, or larger than `max_pixels`.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own warning about large pictures; the check below is the rule
+            warnings.simplefilter("ignore")
+            Image.MAX_IMAGE_PIXELS = max_pixels
+            image = _opened(data)
+            width, height = image.size
+            if width * height > max_pixels:
+                raise _too_large(name, f"{width} × {height}", max_pixels)
+            if at_least and image.format == "JPEG":
+                image.draft("RGB" if image.mode != "L" else "L", (2 * at_least, 2 * at_least))
+            image.load()
+            return _to_rgb(_upright(image))
+    except UnidentifiedImageError:
+        raise BadImage(
+            f"image {name} is not an image that can be read",
+            "JPEG, PNG, WebP, GIF, BMP, TIFF and most other formats are",
+        ) from None
+    except Image.DecompressionBombError as e:  # far too large, or a picture inside an icon is
+        count = re.search(r"\d+", str(e))
+        raise _too_large(name, count[0] if count else "too many", max_pixels) from None
+    # damaged files make Pillow's decoders raise nearly anything
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        IndexError,
+        KeyError,
+        TypeError,
+        OverflowError,
+        ZeroDivisionError,
+        AttributeError,
+        MemoryError,
+        RuntimeError,
+        struct.error,
+        zlib.error,
+    ) as e:
+        raise BadImage(f"image {name} is damaged: {_first_line(e)}") from e
+
+
+def _opened(data: bytes) -> Image.Image:
+    """The image, not decoded yet.
+
+    `Image.open` imports the modules of five formats before it looks at a file; for the two
+    that most pictures have, their own module is enough.
+    """
+    try:
+        if data.startswith(b"\xff\xd8\xff"):
+            from PIL.JpegImagePlugin import JpegImageFile
+
+            return JpegImageFile(io.BytesIO(data))
+        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+            from PIL.PngImagePlugin import PngImageFile
+
+            return PngImageFile(io.BytesIO(data))
+    except SyntaxError:
+        pass  # it only began like one
+    return Image.open(io.BytesIO(data))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As the camera was held."""
+    if image.getexif().get(ORIENTATION, 1) == 1:
+        return image
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image)
+
+
+def _too_large(name: str, pixels: str, limit: int) -> BadImage:
+    return BadImage(
+        f"image {name} has {pixels} pixels, more than the limit of {limit / 1e6:g} megapixels",
+        "scale it down first, or raise the limit with --max-pixels",
+    )
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_deep(image)
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    """16- and 32-bit greyscale: scaled down to 8 bits instead of clipped, as Pillow would."""
+    deep = image.convert("F")
+    extrema = deep.getextrema()
+    low, high = float(extrema[0]), float(extrema[1])  # type: ignore[arg-type]
+    if low >= 0 and high <= 255 and not image.mode.startswith("I;16"):
+        return deep.convert("L").convert("RGB")
+    if low >= 0 and high <= 65535:
+        low, high = 0.0, 65535.0
+    factor = 255.0 / (high - low) if high > low else 0.0
+    return (
+        deep.point(lambda value: value * factor + (0.5 - low * factor)).convert("L").convert("RGB")
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__

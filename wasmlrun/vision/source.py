@@ -1,0 +1,52 @@
+"""An image's bytes, from a file or from standard input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from wasmlrun.support.errors import BadImage
+from wasmlrun.support.paths import exists
+
+STDIN = "-"
+
+
+def read_image(name: str) -> bytes:
+    """The bytes of an image file, or of standard input for `-`.
+
+    Raises:
+        BadImage: there is no such file, it is a folder, unreadable or empty.
+    """
+    if name == STDIN:
+        data = sys.stdin.buffer.read()
+        if not data:
+            raise BadImage(
+                "standard input is empty", "pipe an image in: wasmlrun classify - < photo.jpg"
+            )
+        return data
+    try:
+        data = Path(name).read_bytes()
+    except FileNotFoundError:
+        raise missing(name) from None
+    except IsADirectoryError:
+        raise BadImage(
+            f"image {name} is a folder", f"name the files in it: {name.rstrip('/')}/*.jpg"
+        ) from None
+    except OSError as e:
+        raise BadImage(f"image {name} cannot be read: {e.strerror}") from e
+    except ValueError as e:  # a NUL in the name
+        raise BadImage(f"image {name!r} cannot be read: {e}") from e
+    if not data:
+        raise BadImage(f"image {name} is empty")
+    return data
+
+
+def none_is_there(names: Sequence[str]) -> bool:
+    """Whether every one of these is a file that does not exist."""
+    return all(name != STDIN and not exists(Path(name)) for name in names)
+
+
+def missing(name: str) -> BadImage:
+    """The error for a file that is not there."""
+    return BadImage(f"image {name} does not exist", "check the path")

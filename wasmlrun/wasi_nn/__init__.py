@@ -1,0 +1,1 @@
+"""WASI-NN's rules and bindings; `wasmlrun.nn` is the front door."""

@@ -1,0 +1,456 @@
+"""WASI-NN's state and rules for one guest instance: graphs, contexts, checks.
+
+Bindings (`core` for core modules, `component` for components) turn a guest's bytes into these
+calls and their errors into the guest's own. No pointer reaches this file and no engine is named
+in it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from array import array
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from enum import IntEnum
+from typing import Protocol
+
+from wasmlrun.engines.protocol import Backend, Context, EngineError, Graph, OutOfMemoryError, Port
+from wasmlrun.supervisor.stages import Board, Stage
+from wasmlrun.support.errors import BadModel
+from wasmlrun.support.limits import Limits, exceeded
+from wasmlrun.support.model_source import Encoding, ModelSource, source_of
+from wasmlrun.support.tensor import DType, Tensor, byte_size, describe
+
+
+class NnErrno(IntEnum):
+    """WASI-NN's error numbers (crate 0.5 and later; 1, 4 and 5 mean the same since 0.2)."""
+
+    INVALID_ARGUMENT = 1
+    INVALID_ENCODING = 2
+    MISSING_MEMORY = 3
+    BUSY = 4
+    RUNTIME_ERROR = 5
+    UNSUPPORTED_OPERATION = 6
+    TOO_LARGE = 7
+    NOT_FOUND = 8
+
+
+class NnError(Exception):
+    """A WASI-NN call that failed: a number for the guest and a sentence for the person."""
+
+    def __init__(self, errno: NnErrno, message: str, *, model: bool = False) -> None:
+        super().__init__(message)
+        self.errno = errno
+        self.message = message
+        self.model = model
+        """Whether the model is to blame rather than the guest."""
+
+
+class Observer(Protocol):
+    """Is told of the WASI-NN calls of one instance; `wasmlrun.trace.recorder.observed` tells it."""
+
+    def call(self, name: str) -> AbstractContextManager[None]:
+        """The block is a call of this name; an error that leaves it is the call's."""
+
+    def note(self, **facts: object) -> None:
+        """An argument or a result of the call that runs."""
+
+
+KEPT_GRAPHS = 4
+"""Graphs that nobody uses at the moment and that the next image's guest may load again."""
+
+
+class GraphPool:
+    """Loaded graphs, shared by the instances of one command: equal bytes are compiled once."""
+
+    def __init__(self, backend: Backend, board: Board) -> None:
+        self._backend = backend
+        self.board = board
+        """Where it is said what native code is at work on."""
+        self._lock = threading.Lock()
+        self._graphs: dict[tuple[str, Encoding, str], Graph] = {}
+        self._users: dict[int, int] = {}
+
+    @property
+    def backend(self) -> Backend:
+        """The engine that the graphs belong to."""
+        return self._backend
+
+    def load(
+        self, source: ModelSource, device: str, underway: Callable[[], None] = lambda: None
+    ) -> Graph:
+        """The graph of these bytes on this device, until it is released. Raises EngineError.
+
+        `underway` is the backend's.
+        """
+        key = (source.sha256, source.encoding, device)
+        with self._lock:
+            graph = self._graphs.pop(key, None)
+            if graph is None:
+                what = f"a {source.encoding.value} model of {source.size} bytes"
+                with self.board.doing(Stage.MODEL, what):
+                    graph = self._backend.load(source, device, underway)
+            self._graphs[key] = graph  # last: the one used most recently
+            self._users[id(graph)] = self._users.get(id(graph), 0) + 1
+            return graph
+
+    def release(self, graph: Graph) -> None:
+        """One user less; graphs without any are freed but for the few used last."""
+        with self._lock:
+            self._users[id(graph)] -= 1
+            unused = [k for k, g in self._graphs.items() if not self._users[id(g)]]
+            for key in unused[:-KEPT_GRAPHS]:
+                dropped = self._graphs.pop(key)
+                del self._users[id(dropped)]
+                dropped.close()
+
+    def close(self) -> None:
+        """Free every graph."""
+        with self._lock:
+            for graph in self._graphs.values():
+                graph.close()
+            self._graphs.clear()
+
+
+class _OpenContext:
+    def __init__(self, context: Context, graph: Graph, *, numbered: bool) -> None:
+        self.context = context
+        self.graph = graph
+        self.numbered = numbered
+        self.given: dict[int, int] = {}
+        """Bytes of each input that was given, by its number."""
+        self.computed = False
+
+
+class Session:
+    """What one guest instance may do and has done with WASI-NN.
+
+    Handles of graphs and contexts are counted together, so that one can never be taken for
+    the other. `last_output` is the tensor that the guest fetched last, `failure` the last
+    call that failed. Bindings tell the `observer`, if there is one, when a call begins and ends.
+    """
+
+    observer: Observer | None = None
+
+    def __init__(
+        self,
+        pool: GraphPool,
+        models: Mapping[str, ModelSource],
+        choose_device: Callable[[str], str],
+        *,
+        nhwc_input: bool = False,
+        limits: Limits | None = None,
+        allowed_models: Collection[str] | None = None,
+    ) -> None:
+        """`models` may be loaded by name. `choose_device` turns a guest's execution target
+        (cpu, gpu, tpu, auto) into a device of the backend. With `nhwc_input` the bytes of
+        pictures are H×W×C although their dims say N,C,H,W, as hosts before mid-2024 had it.
+        With `allowed_models`, every file of a model must have one of these sha256.
+        """
+        self._pool = pool
+        self._models = models
+        self._choose_device = choose_device
+        self._nhwc_input = nhwc_input
+        self._limits = limits or Limits()
+        self._allowed_models = allowed_models
+        self._loaded: list[Graph] = []
+        self._next_handle = 1
+        self._graphs: dict[int, Graph] = {}
+        self._numbered: set[int] = set()
+        self._contexts: dict[int, _OpenContext] = {}
+        self.last_output: Tensor | None = None
+        self.inference_seconds = 0.0
+        self.failure: NnError | None = None
+
+    def load(self, parts: Sequence[bytes], encoding: Encoding | None, target: str) -> int:
+        """Load a model given as bytes; encoding None is auto-detect. Returns its handle."""
+        if not parts or not all(parts[:1]):
+            raise NnError(NnErrno.INVALID_ARGUMENT, "load: the model is empty", model=True)
+        self.admit_model(sum(map(len, parts)))
+        try:
+            source = source_of(parts, encoding)
+        except BadModel as e:
+            raise NnError(NnErrno.INVALID_ENCODING, f"load: {e.message}", model=True) from e
+        wanted = 2 if source.encoding is Encoding.OPENVINO else 1
+        if source.encoding is not Encoding.GGML and len(parts) != wanted:
+            raise NnError(
+                NnErrno.INVALID_ARGUMENT,
+                f"load: a model of encoding {source.encoding.value} has {wanted} part(s), "
+                f"{len(parts)} given",
+            )
+        return self._load(source, target, "load")
+
+    def load_by_name(self, name: str, target: str = "cpu") -> int:
+        """Load a model that the host registered under a name. Returns its handle."""
+        source = self._models.get(name)
+        if source is None:
+            known = ", ".join(sorted(self._models)) or "none"
+            raise NnError(
+                NnErrno.NOT_FOUND, f"load_by_name: no model is named {name!r} (known: {known})"
+            )
+        return self._load(source, target, "load_by_name")
+
+    def init_execution_context(self, graph: int) -> int:
+        """Open a context of a loaded graph. Returns its handle."""
+        loaded = self._graph(graph, "init_execution_context")
+        if len(self._contexts) >= self._limits.contexts:
+            raise exceeded("contexts", self._limits.contexts, "the guest opened one more")
+        try:
+            context = loaded.open()
+        except EngineError as e:
+            raise self._failed("init_execution_context", e) from e
+        handle = self._new_handle()
+        self._contexts[handle] = _OpenContext(context, loaded, numbered=graph in self._numbered)
+        return handle
+
+    def set_input(self, context: int, index: int | str, tensor: Tensor) -> None:
+        """Give a context's input, by number or by the model's name for it, a tensor."""
+        opened = self._context(context, "set_input")
+        number, port = _port(opened.graph.inputs, index, "set_input", "input")
+        self.admit_tensor(len(tensor.data), instead_of=opened.given.get(number, 0))
+        fitted = self._fit(tensor, port)
+        try:
+            opened.context.set_input(number, fitted)
+        except EngineError as e:
+            raise self._failed("set_input", e) from e
+        opened.given[number] = len(tensor.data)
+        opened.computed = False
+
+    def compute(self, context: int) -> None:
+        """Run the graph; every input must have been given."""
+        opened = self._context(context, "compute")
+        for number, port in enumerate(opened.graph.inputs):
+            if number not in opened.given:
+                raise NnError(
+                    NnErrno.INVALID_ARGUMENT,
+                    f"compute: input {number} ({port.name}, {describe(port.shape, port.dtype)}) "
+                    "was never set",
+                )
+        started = time.perf_counter()
+        try:
+            with self._pool.board.doing(Stage.INFERENCE, "an inference"):
+                opened.context.compute()
+        except EngineError as e:
+            raise self._failed("compute", e) from e
+        self.inference_seconds += time.perf_counter() - started
+        opened.computed = True
+
+    def output(self, context: int, index: int | str) -> Tensor:
+        """An output, by number or name, of the last computation."""
+        opened = self._context(context, "get_output")
+        if not opened.computed:
+            raise NnError(NnErrno.RUNTIME_ERROR, "get_output: nothing was computed yet")
+        number, _ = _port(opened.graph.outputs, index, "get_output", "output")
+        try:
+            tensor = opened.context.output(number)
+            self.admit_tensor(len(tensor.data))
+            return tensor
+        except EngineError as e:
+            raise self._failed("get_output", e) from e
+
+    def compute_named(
+        self, context: int, inputs: Sequence[tuple[str, Tensor]]
+    ) -> list[tuple[str, Tensor]]:
+        """Run the graph on these inputs alone, given by name; all outputs, in order."""
+        self._context(context, "compute").given.clear()
+        for name, tensor in inputs:
+            self.set_input(context, name, tensor)
+        self.compute(context)
+        names = self.output_names(context)
+        return [(name, self.output(context, number)) for number, name in enumerate(names)]
+
+    def output_names(self, context: int) -> list[str]:
+        """The names of a context's outputs, in order.
+
+        Those of an OpenVINO IR are numbers, as other hosts have it.
+        """
+        opened = self._context(context, "compute")
+        outputs = opened.graph.outputs
+        return [str(n) if opened.numbered else port.name for n, port in enumerate(outputs)]
+
+    def drop_context(self, context: int) -> None:
+        """Free a context."""
+        self._context(context, "finalize_execution_context")
+        self._contexts.pop(context).context.close()
+
+    def drop_graph(self, graph: int) -> None:
+        """Forget a graph; its contexts stay usable."""
+        dropped = self._graph(graph, "unload")
+        del self._graphs[graph]
+        if not any(opened.graph is dropped for opened in self._contexts.values()):
+            self._loaded.remove(dropped)
+            self._pool.release(dropped)
+
+    def admit_model(self, size: int) -> None:
+        """Refuse a model of too many bytes. Raises LimitExceeded."""
+        if size > self._limits.model_size:
+            raise exceeded(
+                "model_size", self._limits.model_size, f"the guest loads a model of {size} bytes"
+            )
+
+    def admit_tensor(self, size: int, *, instead_of: int = 0) -> None:
+        """Refuse a tensor that is too much together with those alive. Raises LimitExceeded."""
+        alive = sum(sum(opened.given.values()) for opened in self._contexts.values())
+        if alive + size - instead_of > self._limits.tensor_bytes:
+            raise exceeded(
+                "tensor_bytes",
+                self._limits.tensor_bytes,
+                f"the guest holds tensors of {alive} bytes and sent one of {size}",
+            )
+
+    def close(self) -> None:
+        """Free whatever the guest left open."""
+        for opened in self._contexts.values():
+            opened.context.close()
+        self._contexts.clear()
+        self._graphs.clear()
+        while self._loaded:
+            self._pool.release(self._loaded.pop())
+
+    def _load(self, source: ModelSource, target: str, what: str) -> int:
+        if len(self._loaded) >= self._limits.graphs:
+            raise exceeded("graphs", self._limits.graphs, "the guest loads one more")
+        check_allowed(source, self._allowed_models, what)
+        device = self._choose_device(target)
+        try:
+            graph = self._pool.load(source, device)
+        except EngineError as e:
+            model = f"the {source.encoding.value} model cannot be loaded on {device}"
+            raise self._failed(f"{what}: {model}", e, model=True) from e
+        self._loaded.append(graph)
+        handle = self._new_handle()
+        self._graphs[handle] = graph
+        if source.encoding is Encoding.OPENVINO:
+            self._numbered.add(handle)
+        return handle
+
+    def _failed(self, what: str, error: EngineError, *, model: bool = False) -> NnError:
+        """The guest's error for the engine's. Raises LimitExceeded when memory ran out."""
+        if isinstance(error, OutOfMemoryError):
+            raise exceeded("process_memory", self._limits.process_memory, f"{what}: {error}")
+        return NnError(NnErrno.RUNTIME_ERROR, f"{what}: {error}", model=model)
+
+    def _new_handle(self) -> int:
+        handle = self._next_handle
+        self._next_handle += 1
+        return handle
+
+    def _graph(self, handle: int, what: str) -> Graph:
+        graph = self._graphs.get(handle)
+        if graph is None:
+            raise NnError(NnErrno.INVALID_ARGUMENT, f"{what}: {handle} is no graph")
+        return graph
+
+    def _context(self, handle: int, what: str) -> _OpenContext:
+        context = self._contexts.get(handle)
+        if context is None:
+            raise NnError(NnErrno.INVALID_ARGUMENT, f"{what}: {handle} is no execution context")
+        return context
+
+    def _fit(self, tensor: Tensor, port: Port) -> Tensor:
+        """The tensor as the port wants it: checked, and relabelled where the bytes agree."""
+        expected = describe(port.shape, port.dtype)
+        size = byte_size(tensor.shape, tensor.dtype)
+        if len(tensor.data) != size:
+            raise NnError(
+                NnErrno.INVALID_ARGUMENT,
+                f"set_input: {describe(tensor.shape, tensor.dtype)} takes {size} bytes, "
+                f"{len(tensor.data)} given (the model expects {expected})",
+            )
+        if self._nhwc_input:
+            tensor = _from_interleaved(tensor, port)
+        if not _same_elements(tensor.dtype, port.dtype):
+            raise NnError(
+                NnErrno.INVALID_ARGUMENT,
+                f"set_input: the model expects {expected}, given was {tensor} – "
+                "the element type differs",
+            )
+        shape = _fitting_shape(tensor.shape, port.shape)
+        if shape is None:
+            raise NnError(
+                NnErrno.INVALID_ARGUMENT,
+                f"set_input: the model expects {expected}, given was {tensor} – the shape differs"
+                + _layout_remedy(tensor.shape, port.shape),
+            )
+        return Tensor(shape, port.dtype, tensor.data)
+
+
+def check_allowed(source: ModelSource, allowed: Collection[str] | None, what: str) -> None:
+    """Refuse a model with a file whose digest is not on the list. Raises NnError."""
+    if allowed is None:
+        return
+    for digest in source.digests:
+        if digest not in allowed:
+            listed = ", ".join(f"sha256:{a}" for a in sorted(allowed)) or "none"
+            raise NnError(
+                NnErrno.INVALID_ARGUMENT,
+                f"{what}: the model's sha256:{digest} is not on the list of allowed_models "
+                f"({listed})",
+                model=True,
+            )
+
+
+def _port(ports: Sequence[Port], index: int | str, what: str, side: str) -> tuple[int, Port]:
+    if isinstance(index, int):
+        if 0 <= index < len(ports):
+            return index, ports[index]
+    else:
+        for number, port in enumerate(ports):
+            if port.name == index:
+                return number, port
+        # hosts of the component model also number inputs and outputs: "0", "1"
+        # (few digits: Python refuses to read a number of thousands)
+        short = len(index) < 10 and index.isascii() and index.isdigit()
+        if short and int(index) < len(ports):
+            return int(index), ports[int(index)]
+    names = ", ".join(f"{n} {port.name}" for n, port in enumerate(ports))
+    raise NnError(
+        NnErrno.INVALID_ARGUMENT, f"{what}: the model has no {side} {index} (it has: {names})"
+    )
+
+
+def _same_elements(given: DType, wanted: DType) -> bool:
+    """WASI-NN has no i8 and no bool: u8 stands for any type of one byte."""
+    return given is wanted or (given is DType.U8 and wanted.size == 1)
+
+
+def _fitting_shape(given: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The given shape as the model's rank has it, None when it does not fit.
+
+    Some hosts never look at dims, so guests leave out, or add, sizes of 1 in front.
+    """
+    core = given
+    while len(core) > len(wanted) and core[0] == 1:
+        core = core[1:]
+    core = (1,) * (len(wanted) - len(core)) + core
+    fits = len(core) == len(wanted) and all(w in (-1, g) for g, w in zip(core, wanted, strict=True))
+    return core if fits else None
+
+
+def _layout_remedy(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """What may help where channels come first and the model has them last."""
+    if len(given) != 4 or given[1] not in (1, 3, 4):
+        return ""
+    n, c, h, w = given
+    if _fitting_shape((n, h, w, c), wanted) is None:
+        return ""
+    return "; for a guest built for a host of before mid-2024: --input-layout nhwc"
+
+
+def _from_interleaved(tensor: Tensor, port: Port) -> Tensor:
+    """Undo the old hosts' confusion: dims say N,C,H,W and the bytes are N,H,W,C."""
+    if len(tensor.shape) != 4 or tensor.shape[1] not in (1, 3, 4):
+        return tensor
+    n, c, h, w = tensor.shape
+    if len(port.shape) == 4 and port.shape[3] == c and port.shape[1] in (h, -1):
+        return Tensor((n, h, w, c), tensor.dtype, tensor.data)
+    elements = array({1: "B", 2: "H", 4: "I", 8: "Q"}[tensor.dtype.size])
+    elements.frombytes(tensor.data)
+    planes = array(elements.typecode)
+    pixels = h * w * c
+    for start in range(0, n * pixels, pixels):
+        sample = elements[start : start + pixels]
+        for channel in range(c):
+            planes.extend(sample[channel::c])
+    return Tensor(tensor.shape, tensor.dtype, planes.tobytes())

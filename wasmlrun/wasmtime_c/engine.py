@@ -1,0 +1,134 @@
+"""Engine, module and store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ctypes import byref, c_void_p
+from pathlib import Path
+
+from wasmlrun.wasmtime_c.capi import (
+    TYPE_OF_FUNCTION,
+    Bytes,
+    Finalizer,
+    Owned,
+    Pointers,
+    check,
+    library,
+)
+
+_NO_FINALIZER = Finalizer()
+
+
+class Engine(Owned):
+    """Compiles modules, and interrupts guests when its epoch ends."""
+
+    def __init__(self, *, fuel: bool = False) -> None:
+        """With `fuel` every instruction is counted."""
+        lib = library()
+        config = lib.wasm_config_new()
+        lib.wasmtime_config_epoch_interruption_set(config, True)
+        lib.wasmtime_config_consume_fuel_set(config, fuel)
+        # takes ownership of the configuration
+        super().__init__(lib.wasm_engine_new_with_config(config), lib.wasm_engine_delete)
+
+    def increment_epoch(self) -> None:
+        """End the running guests whose deadline is the next epoch; from any thread."""
+        library().wasmtime_engine_increment_epoch(self.pointer)
+
+
+class Module(Owned):
+    """A compiled module."""
+
+    def __init__(self, pointer: c_void_p) -> None:
+        assert pointer.value is not None
+        super().__init__(pointer.value, library().wasmtime_module_delete)
+
+    @classmethod
+    def compiled(cls, engine: Engine, code: bytes) -> Module:
+        """From WebAssembly. Raises Refused when it is none, or invalid."""
+        made = c_void_p()
+        check(library().wasmtime_module_new(engine.pointer, code, len(code), byref(made)))
+        return cls(made)
+
+    @classmethod
+    def restored(cls, engine: Engine, path: Path) -> Module:
+        """From machine code that `serialize` gave, and nobody has touched since.
+
+        Raises Refused when it was made by another wasmtime, or for another processor.
+        """
+        made = c_void_p()
+        name = str(path).encode()
+        check(library().wasmtime_module_deserialize_file(engine.pointer, name, byref(made)))
+        return cls(made)
+
+    def serialize(self) -> bytes:
+        """Its machine code."""
+        data = Bytes()
+        check(library().wasmtime_module_serialize(self.pointer, byref(data)))
+        return data.taken()
+
+    def imports(self) -> list[tuple[str, str, int]]:
+        """(module, name, number of parameters) of each import; -1 for what is no function."""
+        lib, found = library(), Pointers()
+        lib.wasmtime_module_imports(self.pointer, byref(found))
+        try:
+            return [
+                (
+                    str(lib.wasm_importtype_module(item).contents),
+                    str(lib.wasm_importtype_name(item).contents),
+                    (_signature(lib.wasm_importtype_type(item)) or (-1, 0))[0],
+                )
+                for item in _items(found)
+            ]
+        finally:
+            lib.wasm_importtype_vec_delete(byref(found))
+
+    def functions(self) -> dict[str, tuple[int, int]]:
+        """Name -> numbers of parameters and results of each function that it exports."""
+        lib, found = library(), Pointers()
+        lib.wasmtime_module_exports(self.pointer, byref(found))
+        try:
+            kinds = {
+                str(lib.wasm_exporttype_name(item).contents): _signature(
+                    lib.wasm_exporttype_type(item)
+                )
+                for item in _items(found)
+            }
+            return {name: kind for name, kind in kinds.items() if kind is not None}
+        finally:
+            lib.wasm_exporttype_vec_delete(byref(found))
+
+
+class Store(Owned):
+    """What one instance has: its memories, its fuel, its limits; gone when it is closed."""
+
+    def __init__(self, engine: Engine) -> None:
+        lib = library()
+        made = lib.wasmtime_store_new(engine.pointer, None, _NO_FINALIZER)
+        super().__init__(made, lib.wasmtime_store_delete)
+        self.context: int = lib.wasmtime_store_context(made)
+
+    def set_limits(
+        self, *, memory: int, table: int, instances: int, epochs: int, fuel: int | None
+    ) -> None:
+        """Bytes of a memory, elements of a table, instances, epochs, and instructions."""
+        lib = library()
+        no_limit = -1
+        lib.wasmtime_store_limiter(self.pointer, memory, table, instances, no_limit, no_limit)
+        lib.wasmtime_context_set_epoch_deadline(self.context, epochs)
+        if fuel is not None:
+            check(lib.wasmtime_context_set_fuel(self.context, fuel))
+
+
+def _items(found: Pointers) -> Iterator[int]:
+    return (found.data[index] for index in range(found.size))
+
+
+def _signature(kind: int) -> tuple[int, int] | None:
+    """How many parameters and results a function's type has; None for any other type."""
+    lib = library()
+    if lib.wasm_externtype_kind(kind) != TYPE_OF_FUNCTION:
+        return None
+    function = lib.wasm_externtype_as_functype_const(kind)
+    parameters = lib.wasm_functype_params(function).contents.size
+    return int(parameters), int(lib.wasm_functype_results(function).contents.size)
