@@ -373,10 +373,10 @@ def test_an_interrupted_download_leaves_a_part_that_continues(
     server.acts[NAME] = [Act(hold=131_072)]
     file = wanted(server)
     program = (
-        "from wasmlrun.catalogue import RemoteFile\n"
-        "from wasmlrun.download import Transfer, fetch\n"
-        "from wasmlrun.messages import Messages\n"
-        "from wasmlrun.progress import Lines\n"
+        "from wasmlrun.models.catalogue import RemoteFile\n"
+        "from wasmlrun.models.download import Transfer, fetch\n"
+        "from wasmlrun.support.messages import Messages\n"
+        "from wasmlrun.models.progress import Lines\n"
         "from pathlib import Path\n"
         f"file = RemoteFile({NAME!r}, {file.address!r}, {file.size}, {file.sha256!r})\n"
         f"fetch(file, Path({str(tmp_path / NAME)!r}), Transfer(), Lines(Messages()))\n"

@@ -202,7 +202,7 @@ def test_a_timeout_in_words() -> None:
 CRASHING = """
 import ctypes, sys
 from wasmlrun import cli
-from wasmlrun.vision import decode
+from wasmlrun.vision import decode as decoder
 from wasmlrun.engines.openvino import OpenVINO
 
 def crash():
@@ -238,8 +238,8 @@ def test_a_picture_that_crashes_its_decoder_is_the_only_one_blamed(
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"crash" + red_image.read_bytes())
     patch = """
-decode = decode.decode
-decode.decode = lambda data, *a, **k: crash() if data[:5] == b"crash" else decode(data, *a, **k)
+decode = decoder.decode
+decoder.decode = lambda data, *a, **k: crash() if data[:5] == b"crash" else decode(data, *a, **k)
 """
     good = [tmp_path / f"{name}.png" for name in ("first", "second", "last")]
     for path in good:
@@ -285,7 +285,8 @@ def test_temporary_files_of_a_child_that_crashed_are_gone() -> None:
 
 def test_what_a_killed_process_left_is_gone_after_the_next_run() -> None:
     script = (
-        "from wasmlrun.tempfiles import *\nimport time\n"
+        "from wasmlrun.support.tempfiles import *\n"
+        "from wasmlrun.support.model_source import *\nimport time\n"
         "source = ModelSource(Encoding.TENSORFLOW_LITE, (b'secret model',))\n"
         "with model_file(source) as path:\n    print(path, flush=True)\n    time.sleep(60)\n"
     )

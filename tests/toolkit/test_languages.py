@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from conftest import OUTSIDE
 
+from wasmlrun.binary import module as binary
 from wasmlrun.toolkit.languages import LANGUAGES, Language
 
 ROOT = Path(__file__).parents[2]
@@ -130,6 +131,6 @@ def test_a_sample_is_short_and_its_module_small(language: Language) -> None:
     if not language.script:
         module = worker_of(language)
         assert module.stat().st_size < 3_000_000
-        parsed = module.read(module.read_bytes())
+        parsed = binary.read(module.read_bytes())
         imports = {item.module for item in parsed.imports}
         assert imports == {"wasi_snapshot_preview1", "wasi_ephemeral_nn"}
