@@ -19,7 +19,9 @@ import wasmtime
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from kit.models_by_hand import identity_ir
 
-from wasmlrun.engines.openvino import OpenVINO
+from wasmlrun.engines.openvino import create
+from wasmlrun.engines.pool import EnginePool
+from wasmlrun.engines.protocol import Settings
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board
@@ -66,14 +68,14 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=9)
     runs = parser.parse_args().n
     source = ModelSource(Encoding.OPENVINO, identity_ir("f32", SHAPE))
-    pool = GraphPool(OpenVINO(), Board())
+    pool = GraphPool(EnginePool.of(create(Settings())), Board())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "guest.wasm"
         path.write_bytes(wasmtime.wat2wasm(GUEST))
         linked = Worker(Runtime(Limits()), path).linked(Grant(nn=True))
         times = []
         for _ in range(runs + 1):
-            session = Session(pool, {"net": source}, lambda target: "CPU")
+            session = Session(pool, {"net": source})
             started = time.perf_counter()
             run = linked.run(session=session)
             elapsed = time.perf_counter() - started

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 import wasmtime
 from kit.core_guests import Player
-from kit.fakes import FakeBackend
+from kit.fakes import FakeEngine
 from kit.models_by_hand import COLOURS, write_colours
 
-from wasmlrun.engines.openvino import OpenVINO
+from wasmlrun.engines.openvino import create
+from wasmlrun.engines.protocol import Engine, Settings
 from wasmlrun.supervisor import parent
 from wasmlrun.supervisor.stages import Board
 
@@ -152,15 +153,15 @@ def make_worker() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def openvino() -> OpenVINO:
+def openvino() -> Engine:
     """The real engine, loaded once."""
-    return OpenVINO()
+    return create(Settings())
 
 
 @pytest.fixture
-def fake_backend() -> FakeBackend:
+def fake_engine() -> FakeEngine:
     """An engine that computes nothing: it gives back what it was given."""
-    return FakeBackend()
+    return FakeEngine()
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import wasmlrun
+from wasmlrun.engines import registry
 
 PACKAGE = Path(wasmlrun.__file__).parent
 # programs that run inside a guest, against modules that exist only there
@@ -144,20 +145,36 @@ def test_errors_import_nothing_of_the_package() -> None:
     assert IMPORTS["support.errors"] == set()
 
 
-def test_only_its_backend_imports_openvino() -> None:
-    assert users_of("openvino") == set()
-    for name, path in KNOWN.items():
-        finds_it = 'find_spec("openvino")' in path.read_text(encoding="utf-8")
-        assert finds_it == (name == "engines.openvino.capi"), name
+ENGINES = sorted(p.parent.name for p in (PACKAGE / "engines").glob("*/__init__.py"))
 
 
-def test_only_commands_and_inspections_choose_an_engine() -> None:
-    engine = {n for n in KNOWN if n.startswith("engines.openvino")}
-    for name in set(KNOWN) - engine:
-        if IMPORTS[name] & engine:
-            # these look at the installation itself, or run hostile guests against the real thing
-            looking = ("diagnose.inspection", "diagnose.doctor", "diagnose.escapes")
-            assert name.startswith("commands.") or name in looking, name
+@pytest.mark.parametrize("engine", ENGINES)
+def test_only_its_folder_names_an_engine(engine: str) -> None:
+    folder = f"engines.{engine}"
+    about = registry.about(engine)
+    assert about.name == engine
+    own = {name for name in KNOWN if f"{name}.".startswith(f"{folder}.")}
+    package = about.module.split(".")[0]
+    assert users_of(package) <= own
+    for name in set(KNOWN) - own:
+        assert not IMPORTS[name] & own, name
+        text = KNOWN[name].read_text(encoding="utf-8")
+        assert f'find_spec("{package}' not in text, name
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engines_package_is_imported_without_the_engine(engine: str) -> None:
+    # it is imported to choose an engine, in every run
+    (init,) = (KNOWN[f"engines.{engine}"],)
+    at_once = [node for node in tree(init).body if not isinstance(node, ast.FunctionDef)]
+    found = set().union(*map(imported, at_once))
+    assert {n.split(".")[0] for n in found} <= {"__future__", "wasmlrun"}
+    assert {n for n in found if n.startswith("wasmlrun.engines.")} <= {
+        "wasmlrun.engines.protocol",
+        "wasmlrun.engines.protocol.About",
+        "wasmlrun.engines.protocol.Engine",
+        "wasmlrun.engines.protocol.Settings",
+    }
 
 
 def test_only_the_bindings_touch_a_guests_memory() -> None:

@@ -62,7 +62,9 @@ def test_json_costs_json_alone(classify: Callable[..., set[str]]) -> None:
 def test_a_warm_run_reads_no_model_and_compiles_nothing(
     shared_data: Path, own_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from wasmlrun.engines.openvino import OpenVINO
+    from wasmlrun.engines.openvino import create
+    from wasmlrun.engines.openvino.engine import OpenVINO
+    from wasmlrun.engines.protocol import Settings
     from wasmlrun.sandbox.worker import Runtime, Worker
     from wasmlrun.support.cache import Cache, default_root
     from wasmlrun.support.limits import Limits
@@ -74,7 +76,7 @@ def test_a_warm_run_reads_no_model_and_compiles_nothing(
     cache = Cache(default_root())
 
     def prepare() -> None:
-        OpenVINO(cache=cache).load(model, "CPU")
+        create(Settings(cache=cache)).load(model, "CPU")
         Worker(Runtime(Limits(), cache), worker)
 
     prepare()
@@ -86,7 +88,7 @@ def test_a_warm_run_reads_no_model_and_compiles_nothing(
     monkeypatch.setattr(Module, "compiled", never)
     prepare()
     with pytest.raises(AssertionError, match="the cache was not used"):
-        OpenVINO().load(model, "CPU")
+        create(Settings()).load(model, "CPU")
 
 
 ONE_HEAP = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kit.fakes import FakeBackend
+from kit.fakes import FakeEngine
 
 from wasmlrun.engines.devices import DeviceChoice
 from wasmlrun.support.errors import UsageFault
@@ -13,8 +13,8 @@ def choose(
     wanted: str | None, target: str, found: list[str], *, strict: bool = False
 ) -> tuple[str, list[str]]:
     warnings: list[str] = []
-    choice = DeviceChoice(FakeBackend(found=found), wanted, warnings.append, strict=strict)
-    return choice(target), warnings
+    choice = DeviceChoice(wanted, warnings.append, strict=strict)
+    return choice(FakeEngine(found=found), target), warnings
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,15 @@ def test_an_absent_device_is_an_error_when_devices_are_strict() -> None:
 
 def test_the_warning_comes_once() -> None:
     warnings: list[str] = []
-    choice = DeviceChoice(FakeBackend(), None, warnings.append)
-    assert [choice("gpu"), choice("gpu")] == ["CPU", "CPU"]
+    choice = DeviceChoice(None, warnings.append)
+    engine = FakeEngine()
+    assert [choice(engine, "gpu"), choice(engine, "gpu")] == ["CPU", "CPU"]
     assert len(warnings) == 1
 
 
 def test_plain_cpu_never_asks_the_engine_what_there_is() -> None:
-    class Untouchable(FakeBackend):
+    class Untouchable(FakeEngine):
         def devices(self) -> list[str]:
             raise AssertionError("asked")
 
-    assert DeviceChoice(Untouchable(), None, print)("cpu") == "CPU"
+    assert DeviceChoice(None, print)(Untouchable(), "cpu") == "CPU"

@@ -9,8 +9,7 @@ import pytest
 from conftest import Outcome
 from fuzz.bases import onnx, onnx_with_external_data
 
-from wasmlrun.engines.openvino import OpenVINO
-from wasmlrun.engines.protocol import EngineError
+from wasmlrun.engines.protocol import Engine, EngineError
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.support.tensor import DType, Tensor
 
@@ -33,7 +32,7 @@ def parts(encoding: Encoding, model: bytes) -> tuple[bytes, ...]:
 )
 @pytest.mark.parametrize("location", ["secret.txt", "./secret.txt", "{}/secret.txt", "../{}"])
 def test_external_data_is_refused_whatever_the_model_is_said_to_be(
-    openvino: OpenVINO, secret: Path, encoding: Encoding, location: str
+    openvino: Engine, secret: Path, encoding: Encoding, location: str
 ) -> None:
     name = location.format(secret.parent)
     source = ModelSource(encoding, parts(encoding, onnx_with_external_data(name)))
@@ -42,7 +41,7 @@ def test_external_data_is_refused_whatever_the_model_is_said_to_be(
     assert "a secret" not in str(caught.value)
 
 
-def test_a_model_cannot_name_the_file_it_is_in(openvino: OpenVINO, secret: Path) -> None:
+def test_a_model_cannot_name_the_file_it_is_in(openvino: Engine, secret: Path) -> None:
     """The control: the recipe works where a file of this name is, which is its own alone."""
     own = ModelSource(Encoding.ONNX, (onnx_with_external_data("model.onnx"),))
     graph = openvino.load(own, "CPU")
@@ -54,7 +53,7 @@ def test_a_model_cannot_name_the_file_it_is_in(openvino: OpenVINO, secret: Path)
 
 
 @pytest.mark.parametrize("before", [b"\n", b" ", b"\0", b"\xef\xbb\xbf\n", b"\x08"])
-def test_what_is_no_xml_is_no_ir(openvino: OpenVINO, before: bytes) -> None:
+def test_what_is_no_xml_is_no_ir(openvino: Engine, before: bytes) -> None:
     source = ModelSource(Encoding.OPENVINO, (before + onnx(), b""))
     with pytest.raises(EngineError, match="its XML does not start with <"):
         openvino.load(source, "CPU")

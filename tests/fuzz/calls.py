@@ -16,14 +16,16 @@ from random import Random
 from typing import Any
 
 import wasmtime
-from kit.fakes import FakeBackend
+from kit.fakes import FakeEngine
 from kit.models_by_hand import identity_ir
 from wasmtime import _ffi as ffi
 
 from fuzz import bases
 from fuzz.mutate import edge
 from fuzz.target import ACCEPTED, REFUSED, Broken, Target
-from wasmlrun.engines.openvino import OpenVINO
+from wasmlrun.engines.openvino import create
+from wasmlrun.engines.pool import EnginePool
+from wasmlrun.engines.protocol import Settings
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board
@@ -150,7 +152,7 @@ class Calls(Target[bytes]):
         self._path.write_bytes(wasmtime.wat2wasm(everything(self._module)))
         self._runtime = Runtime(Limits())
         self._worker = Worker(self._runtime, self._path)
-        self._backend = OpenVINO() if self._real else FakeBackend()
+        self._engine = create(Settings()) if self._real else FakeEngine()
         xml, weights = identity_ir("f32", (1, 4))
         self._models = {"one": ModelSource(Encoding.OPENVINO, (xml, weights))}
 
@@ -178,10 +180,8 @@ class Calls(Target[bytes]):
 
     def feed(self, value: bytes) -> str:
         """Make the calls in one instance."""
-        pool = GraphPool(self._backend, Board())
-        session = Session(
-            pool, self._models, lambda target: "CPU", nhwc_input=value[-1] == 1, limits=_NO_LIMITS
-        )
+        pool = GraphPool(EnginePool.of(self._engine), Board())
+        session = Session(pool, self._models, nhwc_input=value[-1] == 1, limits=_NO_LIMITS)
         try:
             with checked_memory(self.tally):
                 self._worker.linked(Grant(nn=True)).run(session=session, stdin=value)

@@ -11,8 +11,9 @@ from kit.models_by_hand import colours_ir, identity_ir
 from fuzz import bases
 from fuzz.mutate import mutated, mutated_text
 from fuzz.target import ACCEPTED, REFUSED, Target
-from wasmlrun.engines.openvino import OpenVINO
-from wasmlrun.engines.protocol import Graph
+from wasmlrun.engines.openvino import create
+from wasmlrun.engines.pool import EnginePool
+from wasmlrun.engines.protocol import Graph, Settings
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.errors import WasmlrunError
 from wasmlrun.support.model_source import Encoding, ModelSource
@@ -56,8 +57,8 @@ class Models(Target[Parts]):
 
     def begin(self, folder: Path) -> None:
         """Load the engine."""
-        self._backend = OpenVINO()
-        self._backend.devices()
+        self._engine = create(Settings())
+        self._engine.devices()
 
     def make(self, random: Random) -> Parts:
         """A mutated model; IR is mutated as text mostly."""
@@ -75,8 +76,8 @@ class Models(Target[Parts]):
 
     def feed(self, value: Parts) -> str:
         """Load, set every input, compute, read every output, rank the first."""
-        pool = _Pool(self._backend, Board())
-        session = Session(pool, {}, lambda target: "CPU")
+        pool = _Pool(EnginePool.of(self._engine), Board())
+        session = Session(pool, {})
         try:
             graph = session.load(value, self._encoding, "cpu")
             context = session.init_execution_context(graph)

@@ -23,11 +23,12 @@ from kit.component_guests import (
     opened,
     tensor,
 )
-from kit.fakes import FakeBackend
+from kit.fakes import FakeEngine
 
 from fuzz.calls import everything
 from fuzz.mutate import mutated, mutated_text
 from fuzz.target import ACCEPTED, REFUSED, Broken, Target
+from wasmlrun.engines.pool import EnginePool
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.manifest.reader import Mount
 from wasmlrun.sandbox.worker import Runtime, Worker
@@ -95,8 +96,8 @@ class Wasm(Target[bytes]):
         """Compile and run it."""
         path = self._folder / "worker.wasm"
         path.write_bytes(value)
-        pool = GraphPool(FakeBackend(), Board())
-        session = Session(pool, {"one": _MODEL}, lambda target: "CPU")
+        pool = GraphPool(EnginePool.of(FakeEngine()), Board())
+        session = Session(pool, {"one": _MODEL})
         mounts = (
             Mount(self._folder / "read", "/read"),
             Mount(self._folder / "write", "/write", True),

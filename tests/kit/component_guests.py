@@ -8,8 +8,9 @@ from pathlib import Path
 
 import wasmtime
 
-from kit.fakes import FakeBackend
-from wasmlrun.engines.protocol import Backend
+from kit.fakes import FakeEngine
+from wasmlrun.engines.pool import EnginePool
+from wasmlrun.engines.protocol import Engine
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.sandbox.outcome import GuestRun
 from wasmlrun.sandbox.worker import Runtime, Worker
@@ -340,13 +341,13 @@ class ComponentRunner:
         self,
         text: str,
         *,
-        backend: Backend | None = None,
+        engine: Engine | None = None,
         models: Mapping[str, ModelSource] | None = None,
         limits: Limits | None = None,
     ) -> Ran:
         """Run a component to its end; the session is closed afterwards."""
-        pool = GraphPool(backend or FakeBackend(), Board())
-        session = Session(pool, models or {}, lambda target: target.upper())
+        pool = GraphPool(EnginePool.of(engine or FakeEngine()), Board())
+        session = Session(pool, models or {})
         linked = self.worker(text, limits).linked(Grant(nn=True))
         try:
             return Ran(linked.run(session=session), session)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import wasmtime
 
-from kit.fakes import FakeBackend
-from wasmlrun.engines.devices import DeviceChoice
-from wasmlrun.engines.protocol import Backend
+from kit.fakes import FakeEngine
+from wasmlrun.engines.pool import EnginePool
+from wasmlrun.engines.protocol import Engine
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.sandbox.outcome import GuestRun
 from wasmlrun.sandbox.worker import Runtime, Worker
@@ -138,7 +138,7 @@ class Player:
         calls: Sequence[Call],
         memory: Mapping[int, bytes],
         *,
-        backend: Backend | None = None,
+        engine: Engine | None = None,
         models: Mapping[str, ModelSource] | None = None,
         module: str = "wasi_ephemeral_nn",
         nhwc_input: bool = False,
@@ -148,7 +148,7 @@ class Player:
         warnings: list[str] = []
         run, session = self.run(
             script(calls, memory, module=module),
-            backend or FakeBackend(),
+            engine or FakeEngine(),
             models or {},
             warnings.append,
             nhwc_input=nhwc_input,
@@ -160,7 +160,7 @@ class Player:
     def run(
         self,
         wat: str,
-        backend: Backend,
+        engine: Engine,
         models: Mapping[str, ModelSource],
         warn: Callable[[str], None] = lambda text: None,
         *,
@@ -170,9 +170,9 @@ class Player:
         """Run a program that may use WASI-NN."""
         path = self._folder / "script.wasm"
         path.write_bytes(wasmtime.wat2wasm(wat))
-        pool = GraphPool(backend, Board())
-        choose = DeviceChoice(backend, None, warn, strict=strict_device)
-        session = Session(pool, models, choose, nhwc_input=nhwc_input)
+        engines = EnginePool.of(engine, strict_device=strict_device, warn=warn)
+        pool = GraphPool(engines, Board())
+        session = Session(pool, models, nhwc_input=nhwc_input)
         try:
             run = Worker(self._runtime, path).linked(Grant(nn=True)).run(session=session)
         finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from wasmlrun.engines import registry
 from wasmlrun.manifest.grant import from_manifest, with_writable
 from wasmlrun.manifest.reader import (
     Classify,
@@ -84,7 +85,7 @@ to = "/tmp/model"
     assert manifest.version == "1"
     assert manifest.vars == {"MESSAGE": "hello"}
     assert manifest.nn.allowed_backends == ("openvino",)
-    assert manifest.nn.preload_models == (Preload("openvino", folder / "models" / "mobilenet"),)
+    assert manifest.nn.preload_models == (Preload(folder / "models" / "mobilenet", "openvino"),)
     assert manifest.nn.preload_models[0].name == "mobilenet"
     assert manifest.folders == (Mount(folder / "models", "/tmp/model", False),)
     assert manifest.ignored == ("data", "features.http_requests")
@@ -282,9 +283,9 @@ SIZE = "must be 1 to 8192 pixels: one number, or [height, width]"
             'write allowed_backends = ["openvino"]',
         ),
         (
-            NN + 'allowed_backends = ["onnx"]',
-            "features.wasi_nn.allowed_backends is 'onnx'",
-            "possible: openvino",
+            NN + 'allowed_backends = ["openvinos"]',
+            "features.wasi_nn.allowed_backends is 'openvinos'",
+            "did you mean openvino?",
         ),
         (
             NN + 'allowed_backends = ["openvino"]\ninput_layout = "hwc"',
@@ -299,7 +300,7 @@ SIZE = "must be 1 to 8192 pixels: one number, or [height, width]"
         (
             PRELOAD + 'backend = "ggml"',
             "features.wasi_nn.preload_models.backend is 'ggml'",
-            "possible: openvino",
+            f"known: {', '.join(registry.names())}",
         ),
         (
             PRELOAD,

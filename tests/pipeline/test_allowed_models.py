@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import Outcome
 from kit.core_guests import program, u32s
-from kit.fakes import FakeBackend
+from kit.fakes import FakeEngine
 from kit.models_by_hand import colours_ir
 
+from wasmlrun.engines.pool import EnginePool
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.wasi_nn.session import GraphPool, NnErrno, NnError, Session
@@ -23,25 +24,25 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def session_of(backend: FakeBackend, allowed: tuple[str, ...] | None) -> Session:
+def session_of(engine: FakeEngine, allowed: tuple[str, ...] | None) -> Session:
     models = {
         "one": ModelSource(Encoding.ONNX, (ONE,)),
         "two": ModelSource(Encoding.ONNX, (TWO,)),
         "ir": ModelSource(Encoding.OPENVINO, (b"<net/>", TWO)),
     }
-    pool = GraphPool(backend, Board())
-    return Session(pool, models, lambda target: "CPU", allowed_models=allowed)
+    pool = GraphPool(EnginePool.of(engine), Board())
+    return Session(pool, models, allowed_models=allowed)
 
 
 @pytest.mark.parametrize("allowed", [None, (sha256(ONE),), (sha256(TWO), sha256(ONE))])
 def test_what_is_on_the_list_is_loaded(
-    fake_backend: FakeBackend, allowed: tuple[str, ...] | None
+    fake_engine: FakeEngine, allowed: tuple[str, ...] | None
 ) -> None:
-    session = session_of(fake_backend, allowed)
+    session = session_of(fake_engine, allowed)
     session.load_by_name("one")
     session.load([ONE], Encoding.ONNX, "cpu")
     session.load([ONE], None, "cpu")
-    assert len(fake_backend.loads) == 1  # one model, three handles
+    assert len(fake_engine.loads) == 1  # one model, three handles
 
 
 @pytest.mark.parametrize("allowed", [(), (sha256(ONE),), (sha256(ONE), sha256(b"<net/>"))])
@@ -58,27 +59,27 @@ def test_what_is_on_the_list_is_loaded(
     ],
 )
 def test_what_is_not_on_the_list_never_reaches_the_engine(
-    fake_backend: FakeBackend, load: Callable[[Session], int], allowed: tuple[str, ...]
+    fake_engine: FakeEngine, load: Callable[[Session], int], allowed: tuple[str, ...]
 ) -> None:
     with pytest.raises(NnError) as caught:
-        load(session_of(fake_backend, allowed))
+        load(session_of(fake_engine, allowed))
     assert caught.value.errno is NnErrno.INVALID_ARGUMENT
     assert caught.value.model
     given = sha256(b"<net/>") if "<net/>" not in str(allowed) else sha256(TWO)
     assert f"sha256:{sha256(TWO)}" in caught.value.message or given in caught.value.message
     for digest in allowed:
         assert f"sha256:{digest}" in caught.value.message
-    assert fake_backend.loads == []
+    assert fake_engine.loads == []
 
 
 def test_a_model_that_was_loaded_without_a_list_is_no_way_round_one(
-    fake_backend: FakeBackend,
+    fake_engine: FakeEngine,
 ) -> None:
     """Graphs are shared by the images of a command; the list is looked at each time."""
-    pool = GraphPool(fake_backend, Board())
+    pool = GraphPool(EnginePool.of(fake_engine), Board())
     models = {"two": ModelSource(Encoding.ONNX, (TWO,))}
-    Session(pool, models, lambda target: "CPU").load_by_name("two")
-    strict = Session(pool, models, lambda target: "CPU", allowed_models=(sha256(ONE),))
+    Session(pool, models).load_by_name("two")
+    strict = Session(pool, models, allowed_models=(sha256(ONE),))
     with pytest.raises(NnError):
         strict.load_by_name("two")
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from kit.core_guests import ENDLESS, EXIT_7, printing, program
-from kit.fakes import FakeBackend
+from kit.fakes import FakeEngine
 
 from wasmlrun import wasmtime_c
+from wasmlrun.engines.pool import EnginePool
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.manifest.reader import Mount
 from wasmlrun.sandbox.outcome import GuestRun
@@ -242,7 +243,7 @@ def test_a_time_that_ends_while_an_instance_is_made_is_not_missed(
     # a tick that was missed is followed by another, so that the test ends
     threading.Timer(4, lambda: [interrupt() for interrupt in runtime._interrupts]).start()
     started = time.monotonic()
-    session = Session(GraphPool(FakeBackend(), Board()), {}, lambda target: "CPU")
+    session = Session(GraphPool(EnginePool.of(FakeEngine()), Board()), {})
     with pytest.raises(LimitExceeded, match="the timeout limit of 1 s was reached"):
         linked.run(session=session)
     assert time.monotonic() - started < 3

@@ -203,7 +203,7 @@ CRASHING = """
 import ctypes, sys
 from wasmlrun import cli
 from wasmlrun.vision import decode as decoder
-from wasmlrun.engines.openvino import OpenVINO
+from wasmlrun.engines.openvino.engine import OpenVINO
 
 def crash():
     ctypes.string_at(0)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from wasmlrun.engines.openvino import OpenVINO
+from wasmlrun.engines.openvino import create
 from wasmlrun.engines.openvino.capi import Library
+from wasmlrun.engines.protocol import Settings
 from wasmlrun.support import cpu
 
 Says = Callable[[str | None], None]
@@ -75,6 +76,6 @@ def test_8_bit_models_are_computed_in_f32_where_bytes_are_not_exact(
         call(self, name, *arguments)
 
     monkeypatch.setattr(Library, "call", noticed)
-    OpenVINO(precision).prepare()
+    create(Settings(precision)).prepare()
     assert given["INFERENCE_PRECISION_HINT"] == precision
     assert (given.get("LP_TRANSFORMS_MODE") == "NO") is exact

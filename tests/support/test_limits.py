@@ -12,9 +12,10 @@ import wasmtime
 from conftest import Outcome
 from fuzz.bases import onnx_that_grows
 from kit.core_guests import ENDLESS, Call, printing, program, record, u32s
-from kit.fakes import FakeBackend
+from kit.fakes import FakeEngine
 from kit.models_by_hand import write_colours
 
+from wasmlrun.engines.pool import EnginePool
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.sandbox.worker import Runtime, Worker
@@ -214,7 +215,7 @@ def test_the_sentence_names_limit_value_and_flag() -> None:
 def run_with(limits: Limits, wat: str, folder: Path) -> int:
     path = folder / "worker.wasm"
     path.write_bytes(wasmtime.wat2wasm(wat))
-    session = Session(GraphPool(FakeBackend(), Board()), {}, lambda target: "CPU", limits=limits)
+    session = Session(GraphPool(EnginePool.of(FakeEngine()), Board()), {}, limits=limits)
     linked = Worker(Runtime(limits), path).linked(Grant(nn=True))
     return linked.run(session=session).exit_code
 

@@ -26,11 +26,11 @@ from kit.component_guests import (
     tensor,
 )
 from kit.core_guests import f32s
-from kit.fakes import FakeBackend
+from kit.fakes import FakeEngine
 
 from wasmlrun.binary.component import read
-from wasmlrun.engines.openvino import OpenVINO
-from wasmlrun.engines.protocol import Port
+from wasmlrun.engines.pool import EnginePool
+from wasmlrun.engines.protocol import Engine, Port
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board
@@ -59,8 +59,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> ComponentRunner:
     return ComponentRunner(tmp_path_factory.mktemp("components"))
 
 
-def u8_backend(size: int) -> FakeBackend:
-    return FakeBackend(
+def u8_engine(size: int) -> FakeEngine:
+    return FakeEngine(
         inputs=(Port("x", (1, size), DType.U8),), outputs=(Port("y", (1, size), DType.U8),)
     )
 
@@ -72,13 +72,13 @@ def pages(size: int) -> int:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_component_computes(run: ComponentRunner, version: str) -> None:
     body = opened() + computed(version, tensor(2, 16)) + PRINT_DATA + OK
-    backend = FakeBackend()
-    ran = run(component(body, version, data=GIVEN, locals_=LOCALS), models=MODELS, backend=backend)
+    engine = FakeEngine()
+    ran = run(component(body, version, data=GIVEN, locals_=LOCALS), models=MODELS, engine=engine)
     assert ran.run.exit_code == 0
     assert ran.run.stdout == FOUR
     assert ran.run.output == Tensor((1, 4), DType.F32, FOUR)
     assert ran.run.failure is None
-    assert backend.loads == [(MODELS["one"], "CPU")]
+    assert engine.loads == [(MODELS["one"], "CPU")]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -185,7 +185,7 @@ def test_inputs_of_an_earlier_computation_do_not_count(run: ComponentRunner) -> 
 def test_what_the_engine_refuses_is_told(run: ComponentRunner, version: str, step: str) -> None:
     body = opened() + computed(version, tensor(2, 16)) + OK
     text = component(body, version, data=GIVEN, locals_=LOCALS)
-    ran = run(text, models=MODELS, backend=FakeBackend(fail=step))
+    ran = run(text, models=MODELS, engine=FakeEngine(fail=step))
     assert ran.run.failure is not None
     assert f"the fake refuses to {step}" in ran.run.failure.message
     assert ran.run.stdout.decode() == f"3 {ran.run.failure.message}"
@@ -216,13 +216,13 @@ def test_a_tensor_tells_its_dimensions_and_type(run: ComponentRunner) -> None:
 def test_types_are_numbered_as_in_the_interface(run: ComponentRunner, number: int) -> None:
     types = (DType.F16, DType.F32, DType.F64, DType.BF16, DType.U8, DType.I32, DType.I64)
     dtype = types[number]
-    backend = FakeBackend(inputs=(Port("x", (2,), dtype),), outputs=(Port("y", (2,), dtype),))
+    engine = FakeEngine(inputs=(Port("x", (2,), dtype),), outputs=(Port("y", (2,), dtype),))
     body = f"""
       {opened()} {computed(NEWEST, tensor(1, 2 * dtype.size, type_=number))}
       (i32.store8 (i32.const 300) (call $tensor-type (local.get $tensor)))
       (call $print (i32.const 300) (i32.const 1)) {OK}"""
     data = {DIMS: struct.pack("<I", 2), DATA: bytes(range(16))}
-    ran = run(component(body, NEWEST, data=data, locals_=LOCALS), models=MODELS, backend=backend)
+    ran = run(component(body, NEWEST, data=data, locals_=LOCALS), models=MODELS, engine=engine)
     assert ran.run.stdout == bytes([number])
     assert ran.run.output == Tensor((2,), dtype, bytes(range(2 * dtype.size)))
 
@@ -242,7 +242,7 @@ def test_outputs_of_an_openvino_model_are_numbered(run: ComponentRunner) -> None
 
 def test_the_output_read_last_is_the_answer(run: ComponentRunner) -> None:
     other = Tensor((2,), DType.U8, b"ab")
-    backend = FakeBackend(
+    engine = FakeEngine(
         outputs=(Port("y", (1, 4), DType.F32), Port("z", (2,), DType.U8)),
         function=lambda inputs: {0: inputs[0], 1: other},
     )
@@ -252,7 +252,7 @@ def test_the_output_read_last_is_the_answer(run: ComponentRunner) -> None:
         (i32.load (i32.add (i32.load offset=4 (i32.const {R})) (i32.const 20)))) {PRINT_DATA}"""
     for then, answer in (("", Tensor((1, 4), DType.F32, FOUR)), (second, other)):
         text = component(body + then + OK, NEWEST, data=GIVEN, locals_=LOCALS)
-        assert run(text, models=MODELS, backend=backend).run.output == answer
+        assert run(text, models=MODELS, engine=engine).run.output == answer
 
 
 def test_byte_lists_of_any_length_arrive_unchanged(run: ComponentRunner) -> None:
@@ -286,7 +286,7 @@ def test_sixty_four_megabytes_cross_both_ways(run: ComponentRunner) -> None:
     data = {DIMS: struct.pack("<2I", 1, size)}
     text = component(body, NEWEST, pages=pages(BIG + size), data=data, locals_=LOCALS)
     text = with_pattern(text, size, result_at=BIG + size)
-    ran = run(text, models=MODELS, backend=u8_backend(size))
+    ran = run(text, models=MODELS, engine=u8_engine(size))
     assert ran.run.exit_code == 0
     assert ran.run.output is not None
     assert ran.run.output.data == pattern(size)
@@ -303,10 +303,10 @@ def test_a_model_of_megabytes_is_loaded_from_lists(run: ComponentRunner) -> None
       (call $load (i32.const 256) (i32.const 2) (i32.const 0) (i32.const 1) (i32.const {R}))
       (call $check) {OK}"""
     text = with_pattern(component(body, NEWEST, pages=pages(BIG + size), locals_=LOCALS), size + 4)
-    backend = FakeBackend()
-    assert run(text, backend=backend).run.exit_code == 0
+    engine = FakeEngine(found=["CPU", "GPU"])
+    assert run(text, engine=engine).run.exit_code == 0
     whole = b"<" + pattern(size + 4)[1:]
-    ((source, device),) = backend.loads
+    ((source, device),) = engine.loads
     assert source == ModelSource(Encoding.OPENVINO, (whole[:9], whole[1 : size + 1]))
     assert device == "GPU"
 
@@ -336,7 +336,7 @@ def test_tensors_cross_quickly(run: ComponentRunner) -> None:
                 # this process's own time: others on the machine do not count
                 times.append(time.process_time())
 
-            session = Session(GraphPool(FakeBackend(), Board()), {}, lambda target: target)
+            session = Session(GraphPool(EnginePool.of(FakeEngine()), Board()), {})
             linked.run(session=session, stdout=note)
             seen.append((times[-1] - times[0]) / repeats)
         return min(seen)
@@ -348,10 +348,10 @@ def test_tensors_cross_quickly(run: ComponentRunner) -> None:
     assert both - given < 0.020
 
 
-def test_a_real_engine(run: ComponentRunner, openvino: OpenVINO, colours: Path) -> None:
-    backend = openvino
+def test_a_real_engine(run: ComponentRunner, openvino: Engine, colours: Path) -> None:
+    engine = openvino
     source = read_model(colours)
-    graph = GraphPool(backend, Board()).load(source, "CPU")
+    graph = engine.load(source, "CPU")
     (port,) = graph.inputs
     shape = tuple(max(n, 1) for n in port.shape)
     size = port.dtype.size
@@ -362,7 +362,7 @@ def test_a_real_engine(run: ComponentRunner, openvino: OpenVINO, colours: Path) 
         body = opened() + computed(version, tensor(4, size, type_=number), input_="0") + OK
         data = {DIMS: struct.pack("<4I", *shape), DATA: bytes(size)}
         text = component(body, version, data=data, locals_=LOCALS)
-        ran = run(text, models={"one": source}, backend=backend)
+        ran = run(text, models={"one": source}, engine=engine)
         assert ran.run.failure is None
         assert ran.run.output is not None
         assert ran.run.output.dtype is DType.F32
@@ -376,13 +376,13 @@ def test_what_is_dropped_is_freed(run: ComponentRunner) -> None:
     left = {}
     for then in ("", dropping):
         body = opened() + then + OK
-        backend = FakeBackend()
-        session = Session(GraphPool(backend, Board()), MODELS, lambda target: target)
+        engine = FakeEngine()
+        session = Session(GraphPool(EnginePool.of(engine), Board()), MODELS)
         worker = run.worker(component(body, NEWEST, locals_=LOCALS))
         worker.linked(Grant(nn=True)).run(session=session)
-        left[then] = backend.graphs[0].contexts[0].closed
+        left[then] = engine.graphs[0].contexts[0].closed
         session.close()
-        assert backend.graphs[0].contexts[0].closed
+        assert engine.graphs[0].contexts[0].closed
     assert left == {"": False, dropping: True}
 
 
@@ -420,7 +420,7 @@ def test_an_endless_component_is_stopped(run: ComponentRunner, tmp_path: Path) -
     runtime = Runtime(Limits(timeout=0.2))
     linked = Worker(runtime, path).linked(Grant(nn=True))
     runtime.start_clock(time.monotonic() + 0.2)
-    session = Session(GraphPool(FakeBackend(), Board()), {}, lambda target: target)
+    session = Session(GraphPool(EnginePool.of(FakeEngine()), Board()), {})
     with pytest.raises(LimitExceeded, match=r"limit of 0\.2 s"):
         linked.run(session=session)
 
@@ -536,7 +536,7 @@ def test_a_compiled_component_is_taken_from_the_cache(
 
     def exit_code() -> int:
         worker = Worker(Runtime(Limits(), Cache(tmp_path / "cache")), path)
-        session = Session(GraphPool(FakeBackend(), Board()), MODELS, lambda target: target)
+        session = Session(GraphPool(EnginePool.of(FakeEngine()), Board()), MODELS)
         return worker.linked(Grant(nn=True)).run(session=session).exit_code
 
     def refuse(*_: object) -> bytes:

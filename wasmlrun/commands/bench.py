@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from wasmlrun.commands.clickform import verbosity_options, with_options
-from wasmlrun.commands.options import LIMITS
+from wasmlrun.commands.options import BACKEND, LIMITS
 
 PATH = click.Path(path_type=Path)
 
@@ -29,7 +29,7 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--save", type=PATH, metavar="FILE.png", help="Draw the stages as stacked bars.")
-@with_options(*LIMITS)
+@with_options(BACKEND, *LIMITS)
 @verbosity_options
 def command(
     image: str,
@@ -48,14 +48,13 @@ def command(
     full one; then images in one process that has all ready, and inferences with and without
     the sandbox.
     """
-    from wasmlrun.commands.options import chosen_limits
+    from wasmlrun.commands.options import chosen_limits, engines_from
     from wasmlrun.support.errors import UsageFault, WasmlrunError
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
     try:
         from wasmlrun.diagnose import bench
-        from wasmlrun.engines.openvino import OpenVINO
         from wasmlrun.pipeline.loading import Loading
         from wasmlrun.pipeline.per_image import Classifier
         from wasmlrun.pipeline.plan import Options, Wishes, make_plan
@@ -65,6 +64,8 @@ def command(
         from wasmlrun.vision.source import read_image
 
         read_image(image)
+        cache = Cache(default_root())
+        engines = engines_from(rest, cache, messages)
         plan = make_plan(
             Wishes(
                 worker=worker,
@@ -75,14 +76,20 @@ def command(
             )
         )
         arguments = [image]
-        for flag, value in (("--worker", worker), ("--manifest", manifest), ("--model", model)):
+        given = {
+            "--worker": worker,
+            "--manifest": manifest,
+            "--model": model,
+            "--backend": rest["backend"],
+        }
+        for flag, value in given.items():
             arguments += [flag, str(value)] if value is not None else []
         arguments += ["--allow-outside"] if rest["allow_outside"] else []
         messages.detail(f"{runs} processes cold and {runs} warm")
         cold, warm = bench.whole_processes(arguments, runs)
-        board, cache = Board(), Cache(default_root())
+        board = Board()
         # no clock: a benchmark takes as long as it takes
-        loading = Loading(plan, Options(), OpenVINO(cache=cache), board, messages.warn)
+        loading = Loading(plan, engines, board)
         classifier = Classifier(plan, Options(), loading, cache, board, messages)
         latencies, rate = bench.warm_loop(classifier, image, 10 * runs)
         direct, sandboxed = bench.sandbox_overhead(classifier, image, 10 * runs)

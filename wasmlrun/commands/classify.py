@@ -105,9 +105,9 @@ def _work(
     Raises:
         WasmlrunError: nothing could be classified.
     """
-    from wasmlrun.commands.options import cache_from, chosen_limits
-    from wasmlrun.engines.openvino import OpenVINO
+    from wasmlrun.commands.options import cache_from, chosen_limits, engines_from
     from wasmlrun.support.limits import MAX_PIXELS
+    from wasmlrun.support.model_source import encoding_named
     from wasmlrun.support.process import keep_one_heap
     from wasmlrun.support.tasks import Task, parallel, quick_handover
 
@@ -115,9 +115,10 @@ def _work(
         keep_one_heap()
     cache = cache_from(wanted["no_cache"], messages.detail)
     streams = parallel(len(images), careful=board.careful)
-    backend = OpenVINO(wanted["precision"], cache, streams)
+    engines = engines_from(wanted, cache, messages, streams)
     if not board.careful:
-        Task(backend.prepare)  # while the rest is imported
+        encoding = encoding_named(wanted["model"]) if wanted["model"] is not None else None
+        Task(lambda: engines.prepare(encoding))  # while the rest is imported
     with quick_handover():
         from wasmlrun.pipeline.plan import Options, Wishes, make_plan
 
@@ -139,13 +140,11 @@ def _work(
         top=wanted["top"],
         expect=wanted["expect"],
         min_score=wanted["min_score"],
-        device=wanted["device"],
-        strict_device=wanted["strict_device"],
         max_pixels=wanted["max_pixels"] or MAX_PIXELS,
     )
     from wasmlrun.pipeline.per_command import classify
 
-    return classify(images, plan, options, backend, cache, board, report, messages, recorder)
+    return classify(images, plan, options, engines, cache, board, report, messages, recorder)
 
 
 command = Command(

@@ -156,7 +156,7 @@ def info(model: str, as_json: bool, verbosity: int) -> int:
 
 def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     """What is known of a file or of a name, for the report. Raises WasmlrunError."""
-    from wasmlrun.engines.openvino import OpenVINO
+    from wasmlrun.engines.pool import EnginePool
     from wasmlrun.models import store
     from wasmlrun.models.info import ModelInfo, info_of
     from wasmlrun.report import models
@@ -166,7 +166,7 @@ def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, st
 
     def look_into(source: ModelSource) -> ModelInfo:
         with board.doing(Stage.MODEL, f"model {model}"):
-            return info_of(source, model, OpenVINO())
+            return info_of(source, model, EnginePool())
 
     path = Path(model)
     if exists(path) or path.name != model:

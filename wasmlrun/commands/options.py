@@ -20,6 +20,7 @@ from wasmlrun.commands.reader import (
 from wasmlrun.support.limits import MOST, MOST_SECONDS
 
 if TYPE_CHECKING:
+    from wasmlrun.engines.pool import EnginePool
     from wasmlrun.support.cache import Cache
     from wasmlrun.support.messages import Messages
     from wasmlrun.trace.recorder import Trace
@@ -52,6 +53,12 @@ TRACE = Option(
     "Write every WASI-NN call and stage to FILE, to look at in ui.perfetto.dev.",
     File(),
     "FILE",
+)
+BACKEND = Option(
+    ("--backend",),
+    "backend",
+    "Engine that runs the models, whatever the manifest says; wasmlrun engines lists them.",
+    metavar="NAME",
 )
 CACHE = Option(
     ("--no-cache",), "no_cache", "Neither use nor fill the cache of compiled things.", Flag()
@@ -123,7 +130,7 @@ DIRS = Option(
     metavar="HOST:GUEST[:rw]",
     multiple=True,
 )
-ALL = (*DEVICE, *LIMITS, CACHE, TRACE, *VERBOSITY)
+ALL = (BACKEND, *DEVICE, *LIMITS, CACHE, TRACE, *VERBOSITY)
 """What every command that runs a guest has."""
 
 
@@ -146,6 +153,27 @@ def cache_from(no_cache: bool, tell: Callable[[str], None]) -> Cache:
     from wasmlrun.support.cache import Cache, default_root
 
     return Cache(None if no_cache else default_root(), tell=tell)
+
+
+def engines_from(
+    values: Mapping[str, Any], cache: Cache, messages: Messages, streams: int = 1
+) -> EnginePool:
+    """The engines, as the options BACKEND and DEVICE say.
+
+    Raises:
+        UsageFault: no engine has the name that was given, or it is not installed.
+    """
+    from wasmlrun.engines.pool import EnginePool
+    from wasmlrun.engines.protocol import Settings
+
+    return EnginePool(
+        Settings(values.get("precision", "f32"), cache, streams),
+        backend=values["backend"],
+        device=values.get("device"),
+        strict_device=values.get("strict_device", False),
+        warn=messages.warn,
+        tell=messages.detail,
+    )
 
 
 def chosen_limits(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def run_worker(
     command line. Without a manifest these options are all that the program gets; there is
     never a network.
     """
-    from wasmlrun.commands.options import cache_from, chosen_limits, trace_from
+    from wasmlrun.commands.options import cache_from, chosen_limits, engines_from, trace_from
     from wasmlrun.supervisor.blame import supervised
     from wasmlrun.supervisor.parent import Death
     from wasmlrun.supervisor.stages import Board
@@ -42,8 +42,6 @@ def run_worker(
     recorder = trace_from(trace, messages)
 
     def work(board: Board) -> int:
-        from wasmlrun.engines.devices import DeviceChoice
-        from wasmlrun.engines.openvino import OpenVINO
         from wasmlrun.pipeline.plan import (
             Wishes,
             find_manifest,
@@ -69,7 +67,7 @@ def run_worker(
                 with_limits(unbounded, found.limits if found else {}), chosen_limits(rest)
             )
             cache = cache_from(rest["no_cache"], messages.detail)
-            backend = OpenVINO(rest["precision"], cache)
+            engines = engines_from(rest, cache, messages)
             path, grant = interpreted(
                 path, grant_of(found, dirs, variables, writable, input_layout, no_nn=no_nn)
             )
@@ -78,8 +76,7 @@ def run_worker(
                 arguments,
                 grant,
                 {**(preloaded(found) if found else {}), **named_models(models)},
-                DeviceChoice(backend, rest["device"], messages.warn, strict=rest["strict_device"]),
-                backend,
+                engines,
                 limits,
                 cache,
                 board,

@@ -33,7 +33,7 @@ class Benchmark:
     """Percentiles of an image, from file to labels, in a process that has all ready."""
     images_per_second: float
     direct_ms: float
-    """The same tensor given to the same backend without a sandbox."""
+    """The same tensor given to the same engine without a sandbox."""
     sandboxed_ms: float
     """A whole run of the guest: instantiation, tensor in, inference, scores out."""
 

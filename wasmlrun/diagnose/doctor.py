@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wasmlrun.diagnose.escapes import Tried, try_all
-from wasmlrun.engines.openvino import OpenVINO
-from wasmlrun.engines.protocol import EngineError
+from wasmlrun.engines import registry
+from wasmlrun.engines.pool import EnginePool
+from wasmlrun.engines.protocol import EngineError, Settings
 from wasmlrun.pipeline.result import ImageResult
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.cache import Cache
@@ -63,30 +64,26 @@ class Findings:
 
 def examine(cache: Cache, board: Board, messages: Messages) -> Findings:
     """Look at everything; what is wrong is told in the findings, not raised."""
-    backend = OpenVINO("f32", cache)
+    engines = EnginePool(Settings(cache=cache))
     try:
-        model = _model_test(backend, cache, board, messages)
+        model = _model_test(engines, cache, board, messages)
         sandbox = try_all()
     except OSError as e:
         what = f"there is no place for temporary files: {e}"
         model, sandbox = ModelTest(False, what), [Tried("set up", False, what)]
-    return Findings(versions(backend), _devices(backend), cache_health(cache), model, sandbox)
+    return Findings(versions(), _devices(), cache_health(cache), model, sandbox)
 
 
-def versions(backend: OpenVINO) -> dict[str, str]:
+def versions() -> dict[str, str]:
     """What bug reports need."""
     from importlib.metadata import version
 
     from wasmlrun import __version__
 
-    try:
-        engine = backend.version()
-    except (EngineError, OSError) as e:
-        engine = f"cannot be loaded: {e}"
     return {
         "wasmlrun": __version__,
         "wasmtime": version("wasmtime"),
-        "openvino": engine,
+        **{name: _version(name) for name in _installed()},
         "python": sys.version.split()[0],
         "platform": platform.platform(),
     }
@@ -117,9 +114,21 @@ def cache_health(cache: Cache) -> CacheHealth:
     return CacheHealth(str(root), entries, size, str(about.st_uid), mode, problems)
 
 
-def _devices(backend: OpenVINO) -> Sequence[str]:
+def _installed() -> list[str]:
+    return [n for n in registry.names() if registry.is_installed(registry.about(n))]
+
+
+def _version(name: str) -> str:
     try:
-        return backend.devices()
+        return registry.get(name, Settings()).version()
+    except (EngineError, OSError) as e:
+        return f"cannot be loaded: {e}"
+
+
+def _devices() -> Sequence[str]:
+    """Those of the preferred engine."""
+    try:
+        return registry.get(registry.preferred(), Settings()).devices()
     except (EngineError, OSError):
         return []
 
@@ -141,7 +150,7 @@ class _Kept:
         self.failures.append(error)
 
 
-def _model_test(backend: OpenVINO, cache: Cache, board: Board, messages: Messages) -> ModelTest:
+def _model_test(engines: EnginePool, cache: Cache, board: Board, messages: Messages) -> ModelTest:
     """Classify a drawn picture with the bundled worker and model, in the usual way."""
     import tempfile
 
@@ -156,7 +165,7 @@ def _model_test(backend: OpenVINO, cache: Cache, board: Board, messages: Message
         Image.linear_gradient("L").convert("RGB").save(path)
         try:
             plan = make_plan(Wishes())
-            classify([str(path)], plan, Options(), backend, cache, board, kept, messages)
+            classify([str(path)], plan, Options(), engines, cache, board, kept, messages)
         except WasmlrunError as error:
             kept.failures.append(error)
     if kept.failures:

@@ -273,7 +273,7 @@ def run(
     """Run a guest in the sandbox; its exit code. Raises WasmlrunError."""
     import wasmtime
 
-    from wasmlrun.engines.openvino import OpenVINO
+    from wasmlrun.engines.pool import EnginePool
     from wasmlrun.sandbox.clock import Runtime
     from wasmlrun.sandbox.worker import Worker
     from wasmlrun.supervisor.stages import Board
@@ -282,8 +282,8 @@ def run(
     path = folder / "guest.wasm"
     path.write_bytes(wasmtime.wat2wasm(escape.wat))
     runtime = Runtime(limits)
-    pool = GraphPool(OpenVINO(), Board())
-    session = Session(pool, {}, lambda target: "CPU")
+    pool = GraphPool(EnginePool(), Board())
+    session = Session(pool, {})
     linked = Worker(runtime, path).linked(Grant(tuple(mounts), environ, nn=escape.nn))
     runtime.start_clock(time.monotonic() + limits.timeout)
     try:

@@ -217,9 +217,9 @@ def _manifest(path: Path, code: bytes) -> ManifestFacts:
 
 
 def _model(path: Path) -> ModelFacts:
-    from wasmlrun.engines.openvino import OpenVINO
+    from wasmlrun.engines.pool import EnginePool
     from wasmlrun.models.info import info_of
     from wasmlrun.support.model_source import read_model
 
-    info = info_of(read_model(path), str(path), OpenVINO())
+    info = info_of(read_model(path), str(path), EnginePool())
     return ModelFacts(path, info, suggest.for_model(path, info))

@@ -17,6 +17,8 @@ class Grant(Record):
     environ: Mapping[str, str] = NOTHING
     nn: bool = False
     nhwc_input: bool = False
+    allowed_backends: tuple[str, ...] = ()
+    """The only engines that may be used, the preferred first; none is any."""
     allowed_models: tuple[str, ...] | None = None
     """sha256 of the model files that may be loaded; None is any."""
     said_by: str = "the command line"
@@ -30,6 +32,7 @@ def from_manifest(manifest: Manifest) -> Grant:
         environ=manifest.vars,
         nn=manifest.nn.enabled,
         nhwc_input=manifest.nn.input_layout == "nhwc",
+        allowed_backends=manifest.nn.engines,
         allowed_models=manifest.nn.allowed_models,
         said_by=str(manifest.path),
     )

@@ -14,13 +14,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from wasmlrun.engines import registry
 from wasmlrun.support.errors import BadManifest
 from wasmlrun.support.limits import MOST, MOST_SECONDS
 from wasmlrun.support.limits import NAMES as LIMITS
 from wasmlrun.support.paths import exists, is_dir
 from wasmlrun.support.records import NOTHING, Record, defaults
 
-BACKENDS: Final = ("openvino",)
 PROTOCOLS: Final = ("tensor", "wws")
 RESIZES: Final = ("crop", "stretch", "pad")
 LAYOUTS: Final = ("NHWC", "NCHW")
@@ -42,8 +42,9 @@ class Mount(Record):
 class Preload(Record):
     """A model folder that the guest may load by the folder's name."""
 
-    backend: str
     folder: Path
+    backend: str | None = None
+    """The engine that is to run it; None is any."""
 
     @property
     def name(self) -> str:
@@ -64,6 +65,14 @@ class NnGrant(Record):
     def enabled(self) -> bool:
         """Without backends and without models the imports do not exist."""
         return bool(self.allowed_backends or self.preload_models)
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The only engines that may be used, the preferred first; none is any."""
+        named = [m.backend for m in self.preload_models if m.backend is not None]
+        if not self.allowed_backends and len(named) < len(self.preload_models):
+            return ()
+        return tuple(dict.fromkeys([*self.allowed_backends, *named]))
 
 
 class Classify(Record):
@@ -220,11 +229,15 @@ class _Reader:
                 'write allowed_backends = ["openvino"]',
             )
         for backend in backends:
-            self._one_of(backend, BACKENDS, prefix + "allowed_backends")
+            self._engine(backend, prefix + "allowed_backends")
         layout = table.get("input_layout")
         if layout is not None:
             self._one_of(layout, ("nhwc", "nchw"), prefix + "input_layout")
         return NnGrant(tuple(backends), self._preloads(table), layout, self._digests(table))
+
+    def _engine(self, value: object, key: str) -> None:
+        if not isinstance(value, str) or not registry.is_known(value):
+            raise self._fault(key, f"is {value!r}", registry.nearest(str(value)))
 
     def _digests(self, table: dict[str, Any]) -> tuple[str, ...] | None:
         key = "features.wasi_nn.allowed_models"
@@ -259,8 +272,9 @@ class _Reader:
         found = []
         for entry in self._tables(table, "preload_models", key):
             self._known(entry, key + ".", ("backend", "provider"))
-            backend = entry.get("backend", "openvino")
-            self._one_of(backend, BACKENDS, key + ".backend")
+            backend = entry.get("backend")
+            if backend is not None:
+                self._engine(backend, key + ".backend")
             provider = entry.get("provider")
             if not isinstance(provider, dict):
                 raise self._fault(
@@ -273,7 +287,7 @@ class _Reader:
             folder = self._folder_at(provider, "dir", key + ".provider.")
             if not is_dir(folder):
                 raise self._fault(key + ".provider.dir", f"is no folder: {folder}")
-            found.append(Preload(backend, folder))
+            found.append(Preload(folder, backend))
         names = [preload.name for preload in found]
         for name in names:
             if names.count(name) > 1:

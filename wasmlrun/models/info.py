@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wasmlrun.engines.protocol import Backend, EngineError, Port
+from wasmlrun.engines.pool import EnginePool
+from wasmlrun.engines.protocol import EngineError, NoEngineError, Port
 from wasmlrun.models import parameters
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.model_source import Encoding, ModelSource
@@ -36,14 +37,16 @@ class ModelInfo:
     """Of the only part, or of the parts' digests joined."""
 
 
-def info_of(source: ModelSource, shown: str, backend: Backend) -> ModelInfo:
+def info_of(source: ModelSource, shown: str, engines: EnginePool) -> ModelInfo:
     """Load a model on the CPU and describe it; `shown` is its name in messages.
 
     Raises:
         BadModel: the engine cannot read it.
     """
     try:
-        graph = backend.load(source, "CPU")
+        graph = engines.choose(source.encoding).load(source, "CPU")
+    except NoEngineError as e:
+        raise BadModel(f"model {shown} cannot be used: {e}", e.hint) from e
     except EngineError as e:
         raise BadModel(
             f"model {shown} cannot be read as {source.encoding.value}: {e}",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from wasmlrun.engines.devices import DeviceChoice
-from wasmlrun.engines.protocol import EngineError, OutOfMemoryError
-from wasmlrun.pipeline.plan import Options, Plan
+from wasmlrun.engines.protocol import EngineError, NoEngineError, OutOfMemoryError
+from wasmlrun.pipeline.plan import Plan
 from wasmlrun.supervisor.stages import Board, Stage
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.limits import exceeded
@@ -17,7 +15,8 @@ from wasmlrun.trace.spans import span
 from wasmlrun.wasi_nn.session import GraphPool, NnError, check_allowed
 
 if TYPE_CHECKING:
-    from wasmlrun.engines.protocol import Backend, Graph
+    from wasmlrun.engines.pool import EnginePool
+    from wasmlrun.engines.protocol import Graph
     from wasmlrun.trace.recorder import Trace
 
 
@@ -27,17 +26,12 @@ class Loading:
     def __init__(
         self,
         plan: Plan,
-        options: Options,
-        backend: Backend,
+        engines: EnginePool,
         board: Board,
-        warn: Callable[[str], None],
         trace: Trace | None = None,
     ) -> None:
-        """Returns when the engine itself is at work. `warn` hears of a device that is absent."""
-        self.pool = GraphPool(backend, board)
-        self.choose_device = DeviceChoice(
-            backend, options.device, warn, strict=options.strict_device
-        )
+        """Returns when the engine itself is at work."""
+        self.pool = GraphPool(engines, board)
         self._plan = plan
         self._board = board
         self._trace = trace
@@ -74,9 +68,14 @@ class Loading:
                 span(self._trace, "model", model=plan.shown_model),
                 self._board.doing(Stage.MODEL, plan.shown_model or "the model"),
             ):
-                return self.pool.load(plan.source, self.choose_device("cpu"), self._underway.set)
+                engines = self.pool.engines
+                engine = engines.choose(plan.source.encoding, plan.grant.allowed_backends)
+                device = engines.device(engine, "cpu")
+                return self.pool.load(plan.source, engine, device, self._underway.set)
         except NnError as e:
             raise BadModel(e.message, "wasmlrun models lock MANIFEST writes the list anew") from e
+        except NoEngineError as e:
+            raise BadModel(f"model {plan.shown_model} cannot be used: {e}", e.hint) from e
         except OutOfMemoryError as e:
             what = f"model {plan.shown_model}: {e}"
             raise exceeded("process_memory", plan.limits.process_memory, what) from e

@@ -17,7 +17,7 @@ from wasmlrun.support.process import bound_memory
 from wasmlrun.support.tasks import quick_handover
 
 if TYPE_CHECKING:
-    from wasmlrun.engines.protocol import Backend
+    from wasmlrun.engines.pool import EnginePool
     from wasmlrun.support.cache import Cache
     from wasmlrun.trace.recorder import Trace
 
@@ -26,7 +26,7 @@ def classify(
     names: Sequence[str],
     plan: Plan,
     options: Options,
-    backend: Backend,
+    engines: EnginePool,
     cache: Cache,
     board: Board,
     report: Report,
@@ -48,7 +48,7 @@ def classify(
     board.deadline = board.deadline or time.monotonic() + plan.limits.timeout
     bound_memory(plan.limits.process_memory)
     with quick_handover():
-        loading = Loading(plan, options, backend, board, messages.warn, trace)
+        loading = Loading(plan, engines, board, trace)
     from wasmlrun.pipeline.per_image import Classifier  # while the model is loaded
 
     classifier = Classifier(plan, options, loading, cache, board, messages, trace)

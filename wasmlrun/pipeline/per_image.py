@@ -217,10 +217,10 @@ class Classifier:
         session = make_session(
             self._loading.pool,
             plan.models,
-            self._loading.choose_device,
             nhwc_input=plan.grant.nhwc_input,
             limits=plan.limits,
             allowed_models=plan.grant.allowed_models,
+            allowed_backends=plan.grant.allowed_backends,
         )
         try:
             with (

@@ -43,8 +43,6 @@ class Options(Record):
     top: int = 5
     expect: str | None = None
     min_score: float | None = None
-    device: str | None = None
-    strict_device: bool = False
     max_pixels: int = MAX_PIXELS
 
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wasmlrun.engines.devices import DeviceChoice
-from wasmlrun.engines.protocol import Backend
+from wasmlrun.engines.pool import EnginePool
 from wasmlrun.manifest.grant import Grant, from_manifest, with_writable
 from wasmlrun.manifest.mounts import parse_mounts
 from wasmlrun.manifest.reader import Manifest
@@ -35,8 +34,7 @@ def run_program(
     arguments: Sequence[str],
     grant: Grant,
     models: Mapping[str, ModelSource],
-    choose_device: DeviceChoice,
-    backend: Backend,
+    engines: EnginePool,
     limits: Limits,
     cache: Cache,
     board: Board,
@@ -56,15 +54,15 @@ def run_program(
     board.deadline = time.monotonic() + limits.timeout
     runtime = Runtime(limits, cache)
     runtime.start_clock(board.deadline)
-    pool = GraphPool(backend, board)
+    pool = GraphPool(engines, board)
     make_session = Session if trace is None else trace.session
     session = make_session(
         pool,
         models,
-        choose_device,
         nhwc_input=grant.nhwc_input,
         limits=limits,
         allowed_models=grant.allowed_models,
+        allowed_backends=grant.allowed_backends,
     )
     with span(trace, "worker", worker=str(path)):
         linked = Worker(runtime, path).linked(grant)

@@ -95,6 +95,11 @@ def recognise(data: bytes) -> Encoding | None:
     return None
 
 
+def encoding_named(name: str) -> Encoding | None:
+    """The encoding that a file's name tells of, None when it tells of none."""
+    return _SUFFIXES.get(Path(name).suffix.lower())
+
+
 def source_of(parts: Sequence[bytes], encoding: Encoding | None) -> ModelSource:
     """A model given as bytes. Without an encoding the bytes decide.
 

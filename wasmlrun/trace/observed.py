@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from wasmlrun.engines.protocol import Engine
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.support.tensor import Tensor
 from wasmlrun.wasi_nn.session import Observer, Session
@@ -19,14 +20,6 @@ class ObservedSession(Session):
     def __init__(self, observer: Observer, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.observer = observer
-        choose = self._choose_device
-
-        def choose_device(target: str) -> str:
-            device = choose(target)
-            self._note(device=device)
-            return device
-
-        self._choose_device = choose_device
         self._within = False
 
     def load(self, parts: Sequence[bytes], encoding: Encoding | None, target: str) -> int:
@@ -92,6 +85,11 @@ class ObservedSession(Session):
         graph = super()._load(source, target, what)
         self._note(graph=graph)
         return graph
+
+    def _device_of(self, engine: Engine, target: str) -> str:
+        device = super()._device_of(engine, target)
+        self._note(engine=engine.about.name, device=device)
+        return device
 
     def _note(self, **facts: object) -> None:
         # the parts of a whole computation are noted by it

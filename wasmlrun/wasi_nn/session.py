@@ -15,7 +15,16 @@ from contextlib import AbstractContextManager
 from enum import IntEnum
 from typing import Protocol
 
-from wasmlrun.engines.protocol import Backend, Context, EngineError, Graph, OutOfMemoryError, Port
+from wasmlrun.engines.pool import EnginePool
+from wasmlrun.engines.protocol import (
+    Context,
+    Engine,
+    EngineError,
+    Graph,
+    NoEngineError,
+    OutOfMemoryError,
+    Port,
+)
 from wasmlrun.supervisor.stages import Board, Stage
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.limits import Limits, exceeded
@@ -64,33 +73,33 @@ KEPT_GRAPHS = 4
 class GraphPool:
     """Loaded graphs, shared by the instances of one command: equal bytes are compiled once."""
 
-    def __init__(self, backend: Backend, board: Board) -> None:
-        self._backend = backend
+    def __init__(self, engines: EnginePool, board: Board) -> None:
+        self.engines = engines
+        """What loads them."""
         self.board = board
         """Where it is said what native code is at work on."""
         self._lock = threading.Lock()
-        self._graphs: dict[tuple[str, Encoding, str], Graph] = {}
+        self._graphs: dict[tuple[str, str, Encoding, str], Graph] = {}
         self._users: dict[int, int] = {}
 
-    @property
-    def backend(self) -> Backend:
-        """The engine that the graphs belong to."""
-        return self._backend
-
     def load(
-        self, source: ModelSource, device: str, underway: Callable[[], None] = lambda: None
+        self,
+        source: ModelSource,
+        engine: Engine,
+        device: str,
+        underway: Callable[[], None] = lambda: None,
     ) -> Graph:
         """The graph of these bytes on this device, until it is released. Raises EngineError.
 
-        `underway` is the backend's.
+        `underway` is the engine's.
         """
-        key = (source.sha256, source.encoding, device)
+        key = (engine.about.name, source.sha256, source.encoding, device)
         with self._lock:
             graph = self._graphs.pop(key, None)
             if graph is None:
                 what = f"a {source.encoding.value} model of {source.size} bytes"
                 with self.board.doing(Stage.MODEL, what):
-                    graph = self._backend.load(source, device, underway)
+                    graph = engine.load(source, device, underway)
             self._graphs[key] = graph  # last: the one used most recently
             self._users[id(graph)] = self._users.get(id(graph), 0) + 1
             return graph
@@ -137,23 +146,23 @@ class Session:
         self,
         pool: GraphPool,
         models: Mapping[str, ModelSource],
-        choose_device: Callable[[str], str],
         *,
         nhwc_input: bool = False,
         limits: Limits | None = None,
         allowed_models: Collection[str] | None = None,
+        allowed_backends: Sequence[str] = (),
     ) -> None:
-        """`models` may be loaded by name. `choose_device` turns a guest's execution target
-        (cpu, gpu, tpu, auto) into a device of the backend. With `nhwc_input` the bytes of
+        """`models` may be loaded by name. With `nhwc_input` the bytes of
         pictures are H×W×C although their dims say N,C,H,W, as hosts before mid-2024 had it.
-        With `allowed_models`, every file of a model must have one of these sha256.
+        With `allowed_models`, every file of a model must have one of these sha256; with
+        `allowed_backends`, only these engines are used.
         """
         self._pool = pool
         self._models = models
-        self._choose_device = choose_device
         self._nhwc_input = nhwc_input
         self._limits = limits or Limits()
         self._allowed_models = allowed_models
+        self._allowed_backends = allowed_backends
         self._loaded: list[Graph] = []
         self._next_handle = 1
         self._graphs: dict[int, Graph] = {}
@@ -312,9 +321,14 @@ class Session:
         if len(self._loaded) >= self._limits.graphs:
             raise exceeded("graphs", self._limits.graphs, "the guest loads one more")
         check_allowed(source, self._allowed_models, what)
-        device = self._choose_device(target)
         try:
-            graph = self._pool.load(source, device)
+            engine = self._pool.engines.choose(source.encoding, self._allowed_backends)
+        except NoEngineError as e:
+            message = f"{what}: {e} ({e.hint})"
+            raise NnError(NnErrno.INVALID_ENCODING, message, model=True) from e
+        device = self._device_of(engine, target)
+        try:
+            graph = self._pool.load(source, engine, device)
         except EngineError as e:
             model = f"the {source.encoding.value} model cannot be loaded on {device}"
             raise self._failed(f"{what}: {model}", e, model=True) from e
@@ -324,6 +338,9 @@ class Session:
         if source.encoding is Encoding.OPENVINO:
             self._numbered.add(handle)
         return handle
+
+    def _device_of(self, engine: Engine, target: str) -> str:
+        return self._pool.engines.device(engine, target)
 
     def _failed(self, what: str, error: EngineError, *, model: bool = False) -> NnError:
         """The guest's error for the engine's. Raises LimitExceeded when memory ran out."""

@@ -1,4 +1,4 @@
-"""OpenVINO behind the backend Protocol: read, compile, infer."""
+"""OpenVINO behind the engine Protocol: read, compile, infer."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from wasmlrun.engines.openvino.capi import (
     Version,
     library_identity,
 )
-from wasmlrun.engines.protocol import EngineError, Port
+from wasmlrun.engines.protocol import About, EngineError, Port, Settings
 from wasmlrun.support import cpu
-from wasmlrun.support.cache import Cache, key_of
+from wasmlrun.support.cache import key_of
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.support.process import native_stderr_muted
 from wasmlrun.support.tempfiles import model_file
@@ -42,31 +42,15 @@ _NUMBERS = {dtype: number for number, dtype in _TYPES.items()}
 KIND = "models"
 """The cache's name for compiled models."""
 
-_READABLE = {
-    Encoding.OPENVINO,
-    Encoding.ONNX,
-    Encoding.TENSORFLOW,
-    Encoding.TENSORFLOW_LITE,
-}
-
 
 class OpenVINO:
     """OpenVINO's runtime. Loading the library and its plugins happens at the first use."""
 
-    name = "openvino"
-
-    def __init__(
-        self, precision: str = "f32", cache: Cache | None = None, streams: int = 1
-    ) -> None:
-        """`precision` is the arithmetic of inference; f32 gives equal results on every CPU
-        (8-bit models: nearly equal, see RATIONALE.md).
-
-        `streams` is how many inferences will run at the same time, each on its share of the
-        cores; one alone has them all.
-        """
-        self._streams = streams
-        self._precision = precision
-        self._cache = cache or Cache(None)
+    def __init__(self, about: About, settings: Settings) -> None:
+        """f32 gives equal results on every CPU (8-bit models: nearly equal, see RATIONALE.md)."""
+        self.about = about
+        self._settings = settings
+        self._cache = settings.cache
         self._lock = threading.Lock()
         self._loaded: tuple[Library, c_void_p] | None = None
 
@@ -107,7 +91,7 @@ class OpenVINO:
         `underway` is called when only OpenVINO's own work is left.
         """
         lib, core = self._core()
-        if source.encoding not in _READABLE:
+        if source.encoding not in self.about.encodings:
             raise EngineError(f"OpenVINO does not read {source.encoding.value} models")
         # a compiled model is good for one engine, one processor, one way of computing
         key = key_of(
@@ -115,7 +99,7 @@ class OpenVINO:
             source.encoding.value,
             source.sha256,
             device,
-            self._precision,
+            self._settings.precision,
             library_identity(),
             cpu.description(),
         )
@@ -161,13 +145,16 @@ class OpenVINO:
 
     def _configure(self, lib: Library, core: c_void_p) -> None:
         # on the core, not on one compilation: it has to hold for imported models as well
-        properties = {"INFERENCE_PRECISION_HINT": self._precision}
-        if self._precision == "f32" and cpu.byte_products_saturate():
+        properties = {"INFERENCE_PRECISION_HINT": self._settings.precision}
+        if self._settings.precision == "f32" and cpu.byte_products_saturate():
             # 8-bit models are computed in f32 then; without code that is made for their many
             # small steps, which takes longer to make than it saves
             properties |= {"LP_TRANSFORMS_MODE": "NO", "SNIPPETS_MODE": "DISABLE"}
-        if self._streams > 1:
-            properties["NUM_STREAMS"] = str(self._streams)
+        streams, threads = self._settings.streams, self._settings.threads
+        if streams > 1:
+            properties["NUM_STREAMS"] = str(streams)
+        if threads is not None:
+            properties["INFERENCE_NUM_THREADS"] = str(threads * streams)
         for name, value in properties.items():
             lib.call(
                 "ov_core_set_property",
