@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Outcome
+from kit.fakes import FakeEngine
 
 from wasmlrun.diagnose import doctor
 from wasmlrun.diagnose.doctor import CacheHealth, Findings, ModelTest
@@ -82,7 +83,7 @@ def test_one_fault_is_enough(wrong: Findings, capsys: pytest.CaptureFixture[str]
 
 
 def test_an_engine_that_cannot_be_loaded_is_a_finding() -> None:
-    class Broken:
+    class Broken(FakeEngine):
         def version(self) -> str:
             raise EngineError("it is missing")
 
@@ -90,8 +91,8 @@ def test_an_engine_that_cannot_be_loaded_is_a_finding() -> None:
             raise EngineError("it is missing")
 
     broken = Broken()
-    assert doctor.versions(broken)["openvino"] == "cannot be loaded: it is missing"  # type: ignore[arg-type]
-    assert doctor._devices(broken) == []  # type: ignore[arg-type]
+    assert doctor.versions([broken])["fake"] == "cannot be loaded: it is missing"
+    assert doctor._devices(broken) == []
 
 
 def test_the_cache_in_health_and_otherwise(tmp_path: Path) -> None:

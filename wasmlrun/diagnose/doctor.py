@@ -13,7 +13,7 @@ from pathlib import Path
 from wasmlrun.diagnose.escapes import Tried, try_all
 from wasmlrun.engines import registry
 from wasmlrun.engines.pool import EnginePool
-from wasmlrun.engines.protocol import EngineError, Settings
+from wasmlrun.engines.protocol import Engine, EngineError, Settings
 from wasmlrun.pipeline.result import ImageResult
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.cache import Cache
@@ -71,10 +71,12 @@ def examine(cache: Cache, board: Board, messages: Messages) -> Findings:
     except OSError as e:
         what = f"there is no place for temporary files: {e}"
         model, sandbox = ModelTest(False, what), [Tried("set up", False, what)]
-    return Findings(versions(), _devices(), cache_health(cache), model, sandbox)
+    installed = [registry.get(name, Settings()) for name in registry.installed()]
+    devices = _devices(installed[0]) if installed else []
+    return Findings(versions(installed), devices, cache_health(cache), model, sandbox)
 
 
-def versions() -> dict[str, str]:
+def versions(engines: Sequence[Engine]) -> dict[str, str]:
     """What bug reports need."""
     from importlib.metadata import version
 
@@ -83,7 +85,7 @@ def versions() -> dict[str, str]:
     return {
         "wasmlrun": __version__,
         "wasmtime": version("wasmtime"),
-        **{name: _version(name) for name in _installed()},
+        **{engine.about.name: _version(engine) for engine in engines},
         "python": sys.version.split()[0],
         "platform": platform.platform(),
     }
@@ -114,21 +116,16 @@ def cache_health(cache: Cache) -> CacheHealth:
     return CacheHealth(str(root), entries, size, str(about.st_uid), mode, problems)
 
 
-def _installed() -> list[str]:
-    return [n for n in registry.names() if registry.is_installed(registry.about(n))]
-
-
-def _version(name: str) -> str:
+def _version(engine: Engine) -> str:
     try:
-        return registry.get(name, Settings()).version()
+        return engine.version()
     except (EngineError, OSError) as e:
         return f"cannot be loaded: {e}"
 
 
-def _devices() -> Sequence[str]:
-    """Those of the preferred engine."""
+def _devices(engine: Engine) -> Sequence[str]:
     try:
-        return registry.get(registry.preferred(), Settings()).devices()
+        return engine.devices()
     except (EngineError, OSError):
         return []
 

@@ -78,6 +78,11 @@ def readers(encoding: Encoding) -> list[About]:
     return _reading(encoding, [*_own(), *_others()])
 
 
+def installed() -> list[str]:
+    """The names of the engines that can be used, in the order of `names`."""
+    return [name for name in names() if is_installed(_package(name).ABOUT)]
+
+
 def preferred() -> str:
     """The name of the installed engine that is preferred to all others.
 
