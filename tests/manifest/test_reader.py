@@ -185,6 +185,7 @@ label_offset = -1
         scale=(255.0,),
         scores="logits",
         label_offset=-1,
+        within=folder,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import random
 import shutil
@@ -13,12 +14,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from kit.http_server import Act, FileServer, closed_port, serving
 
 from wasmlrun.models.catalogue import RemoteFile
-from wasmlrun.models.download import Transfer, address_of, fetch
+from wasmlrun.models.download import Transfer, _Fetch, address_of, fetch
 from wasmlrun.support.errors import DownloadFailed, UsageFault
 from wasmlrun.support.filelock import exclusive
 
@@ -416,3 +419,33 @@ def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
         order.append("first done")
     thread.join()
     assert order == ["waits", "first done", "second"]
+
+
+@pytest.mark.parametrize(
+    ("start", "location"),
+    [
+        ("https://host/a", "HTTP://host/b"),
+        ("https://host/a", "hTTp://host/b"),
+        ("https://host/a", "http://127.0.0.1/b"),
+        ("http://127.0.0.1/a", "http://host/b"),
+        ("http://127.0.0.1/a", "//host/b"),
+    ],
+)
+def test_no_redirect_leaves_encryption_however_it_is_written(start: str, location: str) -> None:
+    response = SimpleNamespace(
+        status=200, retries=SimpleNamespace(history=[SimpleNamespace(redirect_location=location)])
+    )
+    fetching = _Fetch(RemoteFile(NAME, start), start, Path(NAME), Transfer(), Ear())
+    with pytest.raises(DownloadFailed, match="leads to an address without encryption"):
+        fetching._check_status(cast(Any, response), io.BytesIO(), 0)
+    known = RemoteFile(NAME, start, sha256="0" * 64)
+    _Fetch(known, start, Path(NAME), Transfer(), Ear())._check_status(
+        cast(Any, response), io.BytesIO(), 0
+    )
+
+
+@pytest.mark.parametrize("address", ["http://host.invalid/a", "HTTP://host.invalid/a"])
+def test_without_a_digest_the_first_address_is_encrypted_too(address: str, tmp_path: Path) -> None:
+    with pytest.raises(DownloadFailed, match="is an address without encryption") as caught:
+        fetch(RemoteFile(NAME, address), tmp_path / NAME, Transfer(retries=0), Ear())
+    assert "--sha256" in (caught.value.hint or "")

@@ -217,7 +217,8 @@ def test_an_image_that_fails_does_not_stop_the_rest(classify: CLI, pictures: Pat
         "error": {
             "code": "bad-image",
             "message": f"image {bad} is not an image that can be read",
-            "hint": "JPEG, PNG, WebP, GIF, BMP, TIFF and most other formats are",
+            "hint": "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO, ICNS, TGA, "
+            "PCX, QOI, SGI and XBM are",
         },
     }
     assert third["error"]["message"] == f"image {pictures / 'none.png'} does not exist"

@@ -31,6 +31,7 @@ from wasmlrun.support.limits import (
     NAMES,
     Limits,
     exceeded,
+    lowered,
 )
 from wasmlrun.wasi_nn.session import GraphPool, Session
 
@@ -141,7 +142,7 @@ def test_over_the_limit_of_a_flag(
     low = CASES[name].low
     outcome = run_cli([*worker_of(name), FLAGS[name], str(low)])
     assert (outcome.code, outcome.stderr[: len(sentence(name, low))]) == (5, sentence(name, low))
-    hint = f"hint: raise it with {FLAGS[name]}, or {name} under [limits] in the manifest"
+    hint = f"hint: raise it with {FLAGS[name]}\n"
     assert hint in outcome.stderr
 
 
@@ -162,6 +163,24 @@ def test_a_flag_overrides_the_manifest_and_below_the_limit_all_is_well(
     arguments = worker_of(name, f"[limits]\n{name} = {case.low}\n")
     outcome = run_cli([*arguments, FLAGS[name], str(case.high)])
     assert (outcome.code, outcome.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", [n for n in ENDS_BY_ITSELF if getattr(Limits(), n) is not None])
+def test_a_manifest_raises_no_limit(
+    name: str, worker_of: Callable[..., list[str]], run_cli: Callable[..., Outcome]
+) -> None:
+    """It comes with the worker; what it wants beyond the default is told and not given."""
+    limits = lowered(Limits(), {name: MOST})
+    assert limits == Limits()
+    outcome = run_cli(worker_of(name, f"[limits]\n{name} = {MOST}\n"))
+    most = getattr(Limits(), name)
+    if name == "output":  # a program's own output is what it is run for
+        assert outcome.stderr == ""
+        return
+    assert outcome.stderr.startswith(
+        f"warning: the manifest asks for {name} = {MOST}; a manifest can only lower limits, "
+        f"and it stays at {most}: {FLAGS[name]} raises it\n"
+    )
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "true", '"1"', "1.5", "nan", "inf", "[1]"])
@@ -206,7 +225,7 @@ def test_the_sentence_names_limit_value_and_flag() -> None:
     assert isinstance(error, LimitExceeded)
     assert (error.exit_code, error.limit) == (5, "table")
     assert error.message == "the table limit of 5 elements was reached: it wants more"
-    assert error.hint == "raise it with --max-table, or table under [limits] in the manifest"
+    assert error.hint == "raise it with --max-table"
 
 
 # --- several small things instead of a large one ------------------------------------------------

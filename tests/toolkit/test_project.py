@@ -34,6 +34,15 @@ def test_new_refuses_what_is_no_name(name: str, tmp_path: Path) -> None:
         new_project(name, LANGUAGES["c"], tmp_path)
 
 
+@pytest.mark.parametrize("parent", ["..", "../..", "a/../.."])
+def test_new_does_not_go_up(parent: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here" / "a").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(UsageFault, match="goes up with"):
+        new_project("x", LANGUAGES["c"], Path(parent))
+    assert [p.name for p in tmp_path.iterdir()] == ["here"]
+
+
 def test_new_leaves_what_is_there_alone(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(UsageFault, match="exists already"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import struct
 import subprocess
@@ -225,14 +226,35 @@ def test_the_file_is_an_array_after_every_event(tmp_path: Path) -> None:
 
 def test_an_older_trace_is_replaced_and_no_other_file_is(tmp_path: Path) -> None:
     path = tmp_path / "trace.json"
-    TraceFile(path).append({"name": "old"})
-    TraceFile(path)
-    assert json.loads(path.read_text()) == []
-    photo = tmp_path / "photo.jpg"
-    photo.write_bytes(b"\xff\xd8 precious")
+    Trace(TraceFile(path), None, lambda text: None).instant("old")
+    for _ in range(2):  # a trace, and one that is empty
+        TraceFile(path)
+        assert json.loads(path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xd8 precious",
+        b"[1, 2, 3]\n",
+        b'[\n{"name":"process_name","ph":"M","pid":1,"tid":1,"args":{"name":"browser"}}\n]\n',
+        b"[section]\nkey = 1\n",
+        b"[",
+    ],
+)
+def test_a_file_that_is_no_trace_stays_as_it_is(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
     with pytest.raises(UsageFault, match="exists and is no trace"):
-        TraceFile(photo)
-    assert photo.read_bytes() == b"\xff\xd8 precious"
+        TraceFile(path)
+    assert path.read_bytes() == content
+
+
+def test_a_trace_goes_into_a_regular_file_and_waits_for_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(UsageFault, match="no regular file"):
+            TraceFile(path)
 
 
 def test_a_file_that_cannot_be_written_is_told_before_anything_runs(

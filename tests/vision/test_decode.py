@@ -14,7 +14,7 @@ from kit.pictures import BLUE, RED, bomb, encoded, red_left
 from PIL import Image
 
 from wasmlrun.support.errors import BadImage
-from wasmlrun.vision.decode import decode
+from wasmlrun.vision.decode import FORMATS, decode
 from wasmlrun.vision.source import read_image
 
 WHITE = (255, 255, 255)
@@ -46,6 +46,37 @@ def test_common_formats_are_read(kind: str) -> None:
     assert image.mode == "RGB"
     assert image.getpixel((2, 2)) == RED
     assert image.getpixel((30, 14)) == BLUE
+
+
+KNOWN = (
+    "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO, ICNS, TGA, PCX, QOI, SGI "
+    "and XBM are"
+)
+# a page description: Pillow would have Ghostscript draw it
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize("ghostscript", ["sleep 60", "exit 1", "touch started"])
+def test_a_picture_starts_no_program(
+    ghostscript: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "gs"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n{ghostscript}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert refusal(EPS) == (NOT_ONE, KNOWN)
+    assert not (tmp_path / "started").exists()
+
+
+def test_the_formats_are_pillows() -> None:
+    Image.init()
+    known = set(Image.OPEN)
+    assert set(FORMATS) - known <= {"AVIF", "JPEG2000", "WEBP"}  # those need a library
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "FITS", "WMF", "HDF5", "BUFR", "GRIB", "PSD"])
+def test_other_formats_are_not_opened(kind: str) -> None:
+    assert kind not in FORMATS
 
 
 @pytest.mark.parametrize(
@@ -163,7 +194,7 @@ NOT_ONE = "image photo.jpg is not an image that can be read"
 
 @pytest.mark.parametrize("data", [b"hello", b"\0" * 100, b"\xff\xd8", b"%PDF-1.7", b"<svg/>"])
 def test_what_is_no_image_is_refused(data: bytes) -> None:
-    assert refusal(data) == (NOT_ONE, "JPEG, PNG, WebP, GIF, BMP, TIFF and most other formats are")
+    assert refusal(data) == (NOT_ONE, KNOWN)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP"])

@@ -75,7 +75,7 @@ LIMITS = (
     Option(
         ("--allow-outside",),
         "allow_outside",
-        "Let the manifest mount folders outside its own folder.",
+        "Let a manifest, and what stands beside a file, lead outside of its own folder.",
         Flag(),
     ),
     _limit(

@@ -53,7 +53,7 @@ def run_worker(
         from wasmlrun.pipeline.program import grant_of, response_body, run_program
         from wasmlrun.pipeline.protocols import wws
         from wasmlrun.report.answers import write_raw
-        from wasmlrun.support.limits import Limits, with_limits
+        from wasmlrun.support.limits import Limits, lowered, raised, with_limits
         from wasmlrun.support.records import replace
 
         try:
@@ -63,9 +63,10 @@ def run_worker(
             )
             # a program's own output is what it is run for: it is bounded only when asked
             unbounded = replace(Limits(), output=None if request is None else Limits().output)
-            limits = with_limits(
-                with_limits(unbounded, found.limits if found else {}), chosen_limits(rest)
-            )
+            asked = found.limits if found else {}
+            limits = with_limits(lowered(unbounded, asked), chosen_limits(rest))
+            for sentence in raised(unbounded, asked):
+                messages.warn(sentence)
             cache = cache_from(rest["no_cache"], messages.detail)
             engines = engines_from(rest, cache, messages)
             path, grant = interpreted(
@@ -75,7 +76,10 @@ def run_worker(
                 path,
                 arguments,
                 grant,
-                {**(preloaded(found) if found else {}), **named_models(models)},
+                {
+                    **(preloaded(found) if found else {}),
+                    **named_models(models, allow_outside=rest["allow_outside"]),
+                },
                 engines,
                 limits,
                 cache,

@@ -73,9 +73,15 @@ def _well_formed(predictions: list[dict[str, Any]]) -> bool:
 
 def _refused(ran: _Ran) -> bool:
     """Whether the worker ended by itself, with a failure."""
+    return ran.code not in (0, 5) and not _trapped(ran)
+
+
+def _trapped(ran: _Ran) -> bool:
+    """Whether the host had to end it. What the worker itself wrote comes before the last word."""
+    errors = [line for line in ran.stderr.splitlines() if line.startswith("error: ")]
+    last = errors[-1] if errors and ran.code == 4 else ""
     # AssemblyScript's uncaught exceptions exit with 255, which WASI hosts do not know
-    trapped = "trapped" in ran.stderr and "invalid exit status" not in ran.stderr
-    return ran.code not in (0, 5) and not trapped
+    return " trapped: " in last and "invalid exit status" not in last
 
 
 def _missing_model(worker: str, case: str) -> Outcome:
@@ -102,6 +108,7 @@ def _huge_output(worker: str, case: str) -> Outcome:
     ran = _classify(worker, None, "--max-output", "1")
     # a program may take its closed output for a failure of its own; it must only end
     passed = ran.code == 0 or ran.error in ("limit", "worker-failed")
+    passed = passed and not _trapped(ran)
     return Outcome(case, passed, _said(ran))
 
 

@@ -15,7 +15,9 @@ from wasmlrun.binary.module import ComponentFile, CoreModule
 from wasmlrun.diagnose import suggest
 from wasmlrun.manifest.reader import Manifest, read_manifest
 from wasmlrun.sandbox import import_origins
+from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadWorker, UsageFault
+from wasmlrun.support.limits import MAX_MODEL_BYTES
 
 if TYPE_CHECKING:
     from wasmlrun.models.info import ModelInfo
@@ -89,7 +91,7 @@ def look_into(path: Path) -> Facts:
     try:
         if path.is_dir():
             return _model(path)
-        code = path.read_bytes()
+        code = beneath.read(path, MAX_MODEL_BYTES)
     except FileNotFoundError:
         raise UsageFault(f"{path} does not exist") from None
     except OSError as e:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from wasmlrun.engines import registry
+from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadManifest
-from wasmlrun.support.limits import MOST, MOST_SECONDS
+from wasmlrun.support.limits import MAX_MANIFEST_BYTES, MOST, MOST_SECONDS
 from wasmlrun.support.limits import NAMES as LIMITS
 from wasmlrun.support.paths import exists, is_dir
 from wasmlrun.support.records import NOTHING, Record, defaults
@@ -98,6 +99,8 @@ class Classify(Record):
     scores: str = "auto"
     label_offset: int | None = None
     """Added to a score's index to find its label's line, counted from 0."""
+    within: Path | None = None
+    """No key: the folder that `labels` must not lead out of; None is anywhere."""
 
 
 class Manifest(Record):
@@ -114,15 +117,22 @@ class Manifest(Record):
     """What `[limits]` says, by the names of `wasmlrun.support.limits.Limits`."""
     ignored: tuple[str, ...] = ()
     """Tables that are accepted and mean nothing here."""
+    within: Path | None = None
+    """The folder that no path in it may lead out of; None is anywhere."""
 
 
 def read_manifest(
-    path: Path, environ: Mapping[str, str] = os.environ, *, allow_outside: bool = False
+    path: Path,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    allow_outside: bool = False,
+    within: Path | None = None,
 ) -> Manifest:
     """Read and check a manifest.
 
-    A manifest may come from anywhere: unless `allow_outside`, it gives a guest folders below
-    its own folder only.
+    A manifest may come from anywhere: unless `allow_outside`, it names folders and files below
+    its own folder only. One that was only found, beside a file that the user named, must itself
+    lie `within` that file's folder.
 
     Raises:
         BadManifest: with the file, the key and the remedy.
@@ -130,11 +140,14 @@ def read_manifest(
     import tomllib  # only here: a model without a manifest is classified without it
 
     try:
-        data = tomllib.loads(path.read_bytes().decode())
+        within = None if allow_outside else within
+        data = tomllib.loads(beneath.read(path, MAX_MANIFEST_BYTES, within=within).decode())
     except FileNotFoundError:
         raise BadManifest(f"manifest {path} does not exist") from None
     except IsADirectoryError:
         raise BadManifest(f"manifest {path} is a folder", "name the .toml file in it") from None
+    except beneath.Outside as e:
+        raise BadManifest(f"manifest {path} cannot be read: {e.strerror}", e.hint) from e
     except OSError as e:
         raise BadManifest(f"manifest {path} cannot be read: {e.strerror}") from e
     except UnicodeDecodeError as e:
@@ -182,6 +195,7 @@ class _Reader:
         self._path = path
         self._allow_outside = allow_outside
         self._base = path.absolute().parent
+        self._within = None if allow_outside else self._base
         self._environ = environ
 
     def manifest(self, data: dict[str, Any]) -> Manifest:
@@ -204,6 +218,7 @@ class _Reader:
             classify=self._classify(data),
             limits=self._limits(self._table(data, "limits")),
             ignored=tuple(ignored),
+            within=self._within,
         )
 
     def _vars(self, table: dict[str, Any]) -> dict[str, str]:
@@ -311,7 +326,7 @@ class _Reader:
         if "classify" not in data:
             return None
         table = self._table(data, "classify")
-        names = tuple(defaults(Classify))
+        names = tuple(name for name in defaults(Classify) if name != "within")
         self._known(table, "classify.", names)
         chosen: dict[str, Any] = {}
         for key, values in (
@@ -328,6 +343,7 @@ class _Reader:
             chosen["model"] = self._string(table, "model", "", "classify.")
         if "labels" in table:
             chosen["labels"] = self._path_at(table, "labels", "classify.")
+            chosen["within"] = self._within
         if "size" in table:
             chosen["size"] = self._size(table["size"])
         for key in ("mean", "scale"):

@@ -9,28 +9,32 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from wasmlrun import __version__
 from wasmlrun.models.catalogue import RemoteFile
+from wasmlrun.support import beneath
 from wasmlrun.support.errors import DownloadFailed, UsageFault
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
     from urllib3.exceptions import HTTPError
+    from urllib3.util.retry import RequestHistory
 
 SCHEMES: Final = ("http", "https", "file")
 CHUNK = 64 * 1024
 MAX_BYTES = 16 * 1024**3
 """For a file whose size nobody knows."""
 MAX_RETRY_AFTER = 60.0
+DIGEST_HINT = "give the file's digest with --sha256, so that it can be checked"
 MIRROR_HINT = (
     "or name a mirror that holds {name}: --mirror URL or WASMLRUN_MIRROR=URL "
     "(http://, https:// or file://)"
@@ -72,6 +76,8 @@ def fetch(file: RemoteFile, target: Path, transfer: Transfer, watcher: Watcher) 
     address = address_of(file, transfer.mirror)
     part = target.with_name(target.name + ".part")
     if file.sha256 is None:
+        if urlsplit(address).scheme == "http" and not _is_local(address):
+            raise DownloadFailed(f"{address} is an address without encryption", DIGEST_HINT)
         # nothing would tell whether the rest belongs to what is here
         part.unlink(missing_ok=True)
     resumed = _size(part) > 0
@@ -113,7 +119,7 @@ def check_address(address: str) -> str:
         UsageFault: it is none, or of a kind that is not known here.
     """
     try:
-        known = urlsplit(address).scheme in SCHEMES
+        known = urlsplit(address).scheme in SCHEMES  # in lower case, however it is written
     except ValueError:
         known = False
     if not known:
@@ -126,7 +132,7 @@ def check_address(address: str) -> str:
 
 def sha256_of(path: Path) -> str:
     """The digest of a file, in lower-case hexadecimal. Raises OSError."""
-    with path.open("rb") as stream:
+    with open(beneath.open_file(path), "rb") as stream:  # noqa: PTH123 - a descriptor, no path
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -206,7 +212,7 @@ class _Fetch:
         out.seek(0)
         path = Path(url2pathname(urlsplit(self._address).path))
         try:
-            stream = path.open("rb")
+            stream = open(beneath.open_file(path), "rb")  # noqa: PTH123, SIM115 - a descriptor
         except OSError as e:
             raise DownloadFailed(
                 f"cannot read {self._address}: {e.strerror}", f"is {path} the file that is meant?"
@@ -277,13 +283,14 @@ class _Fetch:
     def _check_status(self, response: BaseHTTPResponse, out: BinaryIO, offset: int) -> None:
         """Only 200, and 206 for the bytes that were asked for, mean that bytes of it follow."""
         status = response.status
-        if self._file.sha256 is None and self._address.startswith("https:"):
+        if self._file.sha256 is None:
             history = response.retries.history if response.retries is not None else ()
-            if any((step.redirect_location or "").startswith("http:") for step in history):
-                raise DownloadFailed(
-                    f"{self._address} leads to an address without encryption",
-                    "give the file's digest with --sha256, so that it can be checked",
-                )
+            for address in _addresses(self._address, history):
+                local = _is_local(address) and _is_local(self._address)
+                if urlsplit(address).scheme != "https" and not local:
+                    raise DownloadFailed(
+                        f"{self._address} leads to an address without encryption", DIGEST_HINT
+                    )
         if status == HTTPStatus.OK:
             return
         if status == HTTPStatus.PARTIAL_CONTENT:
@@ -394,6 +401,23 @@ def _pool(address: str) -> PoolManager:
         ssl_context=context,
         proxy_headers=urllib3.make_headers(proxy_basic_auth=login) if login else None,
     )
+
+
+def _addresses(start: str, history: Iterable[RequestHistory]) -> Iterator[str]:
+    """Where each redirect led, as a whole address."""
+    at = start
+    for step in history:
+        if step.redirect_location:
+            at = urljoin(at, step.redirect_location)
+            yield at
+
+
+def _is_local(address: str) -> bool:
+    """Whether it is this machine itself, over plain HTTP: nobody is on the way."""
+    url = urlsplit(address)
+    host = url.hostname or ""
+    named = host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host) is not None
+    return url.scheme == "http" and named
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

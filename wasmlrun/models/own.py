@@ -53,6 +53,8 @@ def look_at(wanted: Wanted) -> Wanted:
         settings = _settings_beside(Path(wanted.origin))
         read_model(Path(wanted.origin))
         beside = None if settings.labels is None else str(settings.labels)
+        if wanted.labels is None and settings.labels is not None:
+            read_labels(settings.labels, within=settings.within)
         wanted = replace(wanted, settings=settings, labels=wanted.labels or beside)
     if wanted.labels is not None and not _is_address(wanted.labels):
         read_labels(Path(wanted.labels))
@@ -111,7 +113,7 @@ def _settings_beside(model: Path) -> Classify:
     manifest = model.with_suffix(".toml")
     if not is_file(manifest):
         return Classify()
-    return read_manifest(manifest).classify or Classify()
+    return read_manifest(manifest, within=model.parent).classify or Classify()
 
 
 def _suffix_for(path: Path) -> str:
@@ -132,7 +134,7 @@ def _keys(settings: Classify) -> dict[str, Any]:
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, (value, least) in said.items()
-        if value != least and name not in ("labels", "model")
+        if value != least and name not in ("labels", "model", "within")
     }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from wasmlrun.manifest.reader import Manifest, read_manifest
 from wasmlrun.support.errors import BadManifest
 from wasmlrun.support.model_source import SUFFIXES, ModelSource, read_model
+from wasmlrun.support.paths import is_file
 
 TABLE = "features.wasi_nn"
 
@@ -30,7 +31,7 @@ def lock(path: Path, *, allow_outside: bool = False) -> list[tuple[Path, str]]:
             f"{path} allows no WASI-NN, so there is nothing to lock",
             f'add a table: [{TABLE}] allowed_backends = ["openvino"]',
         )
-    files = [file for model in _models(manifest) for file in _files(model)]
+    files = [file for model in _models(manifest) for file in _files(model, manifest.within)]
     if not files:
         raise BadManifest(
             f"{path} mounts no model",
@@ -86,13 +87,13 @@ def _models(manifest: Manifest) -> list[Path]:
         found += sorted(
             file
             for file in mount.host.rglob("*")
-            if file.suffix.lower() in SUFFIXES and file.is_file()
+            if file.suffix.lower() in SUFFIXES and is_file(file)
         )
     return found
 
 
-def _files(path: Path) -> list[tuple[Path, str]]:
-    source: ModelSource = read_model(path)
+def _files(path: Path, within: Path | None) -> list[tuple[Path, str]]:
+    source: ModelSource = read_model(path, within=within, allow_outside=within is None)
     names = [path] if len(source.parts) == 1 else [path, path.with_suffix(".bin")]
     return list(zip(names, source.digests, strict=True))
 

@@ -44,6 +44,8 @@ def classify(
     """
     for table in plan.ignored:
         messages.detail(f"the manifest's [{table}] means nothing here and is ignored")
+    for sentence in plan.raised:
+        messages.warn(sentence)
     board.timeout = plan.limits.timeout
     board.deadline = board.deadline or time.monotonic() + plan.limits.timeout
     bound_memory(plan.limits.process_memory)

@@ -14,7 +14,7 @@ from wasmlrun.manifest.mounts import parse_mounts
 from wasmlrun.manifest.reader import Classify, Manifest, Mount, read_manifest
 from wasmlrun.support import bundled
 from wasmlrun.support.errors import BadManifest, BadModel, BadWorker
-from wasmlrun.support.limits import MAX_PIXELS, Limits, with_limits
+from wasmlrun.support.limits import MAX_PIXELS, Limits, lowered, raised, with_limits
 from wasmlrun.support.model_source import ModelSource, read_model
 from wasmlrun.support.paths import exists, is_dir, is_file
 from wasmlrun.support.records import NOTHING, Record, replace
@@ -62,6 +62,8 @@ class Plan(Record):
     ignored: Sequence[str] = ()
     arguments: Sequence[str] = ()
     limits: Limits = Limits()
+    raised: Sequence[str] = ()
+    """What the manifest asked for beyond the limits, in sentences; it was not given."""
     shown_worker: str = ""
     shown_model: str | None = None
 
@@ -85,15 +87,14 @@ def make_plan(wishes: Wishes) -> Plan:
     if wishes.input_layout is not None:
         grant = replace(grant, nhwc_input=wishes.input_layout == "nhwc")
     worker, grant = interpreted(plan.worker, grant)
-    labels_file = wishes.labels or plan.settings.labels
+    limits = with_limits(lowered(Limits(), manifest.limits if manifest else {}), wishes.limits)
     return replace(
         plan,
         worker=worker,
         grant=grant,
-        labels=read_labels(labels_file) if labels_file else None,
-        limits=with_limits(
-            with_limits(Limits(), manifest.limits if manifest else {}), wishes.limits
-        ),
+        labels=_labels(wishes, plan.settings),
+        limits=limits,
+        raised=tuple(raised(Limits(), manifest.limits)) if manifest else (),
         arguments=wishes.arguments,
         shown_worker=wishes.worker or bundled.DEFAULT_WORKER,
     )
@@ -134,7 +135,15 @@ def find_manifest(wishes: Wishes, worker: Path) -> Manifest | None:
         return read_manifest(wishes.manifest, allow_outside=wishes.allow_outside)
     beside = worker.with_suffix(".toml")
     if wishes.worker is not None and is_file(beside):
-        return read_manifest(beside, allow_outside=wishes.allow_outside)
+        return read_manifest(beside, allow_outside=wishes.allow_outside, within=worker.parent)
+    return None
+
+
+def _labels(wishes: Wishes, settings: Classify) -> list[str] | None:
+    if wishes.labels is not None:
+        return read_labels(wishes.labels)
+    if settings.labels is not None:
+        return read_labels(settings.labels, within=settings.within)
     return None
 
 
@@ -149,7 +158,9 @@ def _without_manifest(wishes: Wishes, worker: Path) -> Plan:
                 "write one, name one with --manifest, or give the worker a model with --model",
             )
         return Plan(worker, Grant(nn=True), Classify(), None, None, None)
-    name, source, settings = find_model(wishes.model or bundled.DEFAULT_MODEL)
+    name, source, settings = find_model(
+        wishes.model or bundled.DEFAULT_MODEL, allow_outside=wishes.allow_outside
+    )
     return Plan(
         worker,
         Grant(nn=True),
@@ -167,7 +178,7 @@ def _with_given_model(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
     unless the manifest was named by the user together with the model.
     """
     assert wishes.model is not None
-    name, source, settings = find_model(wishes.model)
+    name, source, settings = find_model(wishes.model, allow_outside=wishes.allow_outside)
     if wishes.manifest is not None and manifest.classify is not None:
         settings = manifest.classify
     elif manifest.classify is not None:
@@ -211,9 +222,10 @@ def _from_manifest(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
     )
 
 
-def find_model(name: str) -> tuple[str, ModelSource, Classify]:
+def find_model(name: str, *, allow_outside: bool = False) -> tuple[str, ModelSource, Classify]:
     """A model given as a file, a folder, or the name of a bundled or pulled one: the name that
-    guests load it by, its bytes, and its settings from the manifest beside it.
+    guests load it by, its bytes, and its settings from the manifest beside it. Unless
+    `allow_outside`, only what was named itself may be a link that leads out of its folder.
 
     Raises:
         BadModel: there is none, or it cannot be read.
@@ -228,26 +240,35 @@ def find_model(name: str) -> tuple[str, ModelSource, Classify]:
         path = found
     if is_dir(path):
         path = path.absolute()
-        manifest = path / f"{path.name}.toml"
+        folder, manifest = path, path / f"{path.name}.toml"
     else:
-        manifest = path.with_suffix(".toml")
+        folder, manifest = path.parent, path.with_suffix(".toml")
     settings = Classify()
     if is_file(manifest):
-        settings = read_manifest(manifest).classify or settings
-    return path.stem if not is_dir(path) else path.name, read_model(path), settings
+        read = read_manifest(manifest, allow_outside=allow_outside, within=folder)
+        settings = read.classify or settings
+    source = read_model(path, allow_outside=allow_outside)
+    return path.stem if not is_dir(path) else path.name, source, settings
 
 
 def preloaded(manifest: Manifest) -> dict[str, ModelSource]:
     """The models of `preload_models` by the names that guests load them by."""
-    return {preload.name: read_model(preload.folder) for preload in manifest.nn.preload_models}
+    return {
+        preload.name: read_model(
+            preload.folder,
+            within=manifest.within,
+            allow_outside=manifest.within is None,
+        )
+        for preload in manifest.nn.preload_models
+    }
 
 
-def named_models(texts: Sequence[str]) -> dict[str, ModelSource]:
+def named_models(texts: Sequence[str], *, allow_outside: bool = False) -> dict[str, ModelSource]:
     """Models given as `[NAME=]FILE`, by name; a file alone goes by its own name."""
     models = {}
     for text in texts:
         name, equals, file = text.partition("=")
-        known, source, _ = find_model(file if equals else text)
+        known, source, _ = find_model(file if equals else text, allow_outside=allow_outside)
         models[name if equals else known] = source
     return models
 
@@ -260,7 +281,7 @@ def _mounted_model(guest_path: str, manifest: Manifest) -> ModelSource:
             f"model {path} does not exist ({guest_path} to the worker)",
             f"put it there, or correct classify.model in {manifest.path}",
         )
-    return read_model(path)
+    return read_model(path, within=manifest.within, allow_outside=manifest.within is None)
 
 
 def _on_host(guest_path: str, manifest: Manifest) -> Path:

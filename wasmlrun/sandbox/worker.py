@@ -17,8 +17,9 @@ from wasmlrun.sandbox.clock import Runtime, Trapped
 from wasmlrun.sandbox.hints import Heard, remedy, was_refused
 from wasmlrun.sandbox.outcome import GuestRun, explain
 from wasmlrun.sandbox.setup import CannotMount, Output, Setup, limit_hit, sentence, setup_of
+from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadWorker, LimitExceeded, WorkerFailed
-from wasmlrun.support.limits import exceeded, timeout_error
+from wasmlrun.support.limits import MAX_WORKER_BYTES, exceeded, timeout_error
 from wasmlrun.wasi_nn.session import Session
 
 __all__ = ["LinkedWorker", "Runtime", "Worker"]
@@ -122,6 +123,8 @@ class LinkedWorker:
         try:
             exit_code = self._start(setup, session)
         except WorkerFailed as error:
+            if output.exceeded:  # interpreters trap when they cannot write
+                raise output.error() from error
             if self._memory_is_full():
                 raise self._wants_more_memory() from error
             failure = session.failure if session is not None else None
@@ -181,7 +184,7 @@ class LinkedWorker:
 
 def _program(runtime: Runtime, path: Path) -> Program:
     try:
-        code = path.read_bytes()
+        code = beneath.read(path, MAX_WORKER_BYTES)
     except FileNotFoundError:
         raise BadWorker(f"worker {path} does not exist") from None
     except IsADirectoryError:

@@ -1,11 +1,12 @@
 """What a worker may use at most: each limit's name, default, flag, and the error when it is hit.
 
-A limit is set by its flag, else by `[limits]` in the manifest, else it is the default.
+A limit is set by its flag, else it is the default or what `[limits]` in the manifest lowers it to:
+a manifest comes with the worker, and only the user raises a limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wasmlrun.support.errors import LimitExceeded
@@ -17,6 +18,16 @@ MOST = 1 << 53
 MOST_SECONDS = 1e9
 MAX_PIXELS = 100_000_000
 """Pixels of an image that is still decoded."""
+MAX_IMAGE_BYTES = 512 * MIB
+"""Bytes of an image file that is still read."""
+MAX_MODEL_BYTES = 4 * GIB
+"""Bytes of each file of a model that the host reads itself."""
+MAX_BODY_BYTES = 256 * MIB
+"""Bytes of a request's body."""
+MAX_WORKER_BYTES = 512 * MIB
+"""Bytes of a worker's file."""
+MAX_MANIFEST_BYTES = MIB
+"""Bytes of a manifest."""
 
 
 class Limits(Record):
@@ -67,12 +78,33 @@ def with_limits(limits: Limits, chosen: Mapping[str, Any]) -> Limits:
     return replace(limits, **{k: v for k, v in chosen.items() if v is not None})
 
 
+def lowered(limits: Limits, wanted: Mapping[str, Any]) -> Limits:
+    """The limits with those that are wanted lower replaced; None is no limit."""
+    lower = {
+        name: value
+        for name, value in wanted.items()
+        if getattr(limits, name) is None or value < getattr(limits, name)
+    }
+    return replace(limits, **lower)
+
+
+def raised(limits: Limits, wanted: Mapping[str, Any]) -> Iterator[str]:
+    """A sentence for each limit that is wanted higher than it is."""
+    for name, value in wanted.items():
+        most = getattr(limits, name)
+        if most is not None and value > most:
+            yield (
+                f"the manifest asks for {name} = {value}; a manifest can only lower limits, and "
+                f"it stays at {most}: {FLAGS[name]} raises it"
+            )
+
+
 def exceeded(name: str, value: float, what: str) -> LimitExceeded:
     """The error for a limit that was hit: its name, its value, and how to raise it."""
     shown = f"{value:g}" if isinstance(value, float) else str(value)
     return LimitExceeded(
         f"the {name} limit of {shown} {_UNITS[name]} was reached: {what}",
-        f"raise it with {FLAGS[name]}, or {name} under [limits] in the manifest",
+        f"raise it with {FLAGS[name]}",
         limit=name,
     )
 

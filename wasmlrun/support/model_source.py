@@ -8,7 +8,9 @@ from enum import Enum
 from functools import cached_property
 from pathlib import Path
 
+from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadModel
+from wasmlrun.support.limits import MAX_MODEL_BYTES
 from wasmlrun.support.paths import is_dir, is_file
 from wasmlrun.support.records import Record
 
@@ -116,15 +118,26 @@ def source_of(parts: Sequence[bytes], encoding: Encoding | None) -> ModelSource:
     return ModelSource(encoding, tuple(parts))
 
 
-def read_model(path: Path) -> ModelSource:
+def read_model(
+    path: Path, *, within: Path | None = None, allow_outside: bool = False
+) -> ModelSource:
     """Read a model file; the weights of an OpenVINO IR stand beside the XML as `.bin`.
+
+    A file or folder that the user named may be a link. What was only found, in a folder or as
+    weights beside, must not lead out of that folder, unless `allow_outside`; with `within`
+    nothing leads out of that one.
 
     Raises:
         BadModel: the file or its weights are missing, unreadable, empty or of no known format.
     """
+    beside = within
     if is_dir(path):
+        beside = within if within or allow_outside else path
         path = _model_in_folder(path)
-    data = _read(path)
+        data = _read(path, beside)
+    else:
+        data = _read(path, within)
+        beside = within if within or allow_outside else path.parent
     if not data:
         raise BadModel(f"model {path} is empty")
     encoding = recognise(data) or _SUFFIXES.get(path.suffix.lower())
@@ -141,15 +154,17 @@ def read_model(path: Path) -> ModelSource:
                 f"model {path} has no weights beside it: {weights.name} is missing",
                 "an OpenVINO IR is two files, NAME.xml and NAME.bin, in one folder",
             )
-        return ModelSource(encoding, (data, _read(weights)))
+        return ModelSource(encoding, (data, _read(weights, beside)))
     return ModelSource(encoding, (data,))
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, within: Path | None) -> bytes:
     try:
-        return path.read_bytes()
+        return beneath.read(path, MAX_MODEL_BYTES, within=within)
     except FileNotFoundError:
         raise BadModel(f"model {path} does not exist", "check the path given to --model") from None
+    except beneath.Outside as e:
+        raise BadModel(f"model {path} cannot be read: {e.strerror}", e.hint) from e
     except OSError as e:
         raise BadModel(f"model {path} cannot be read: {e.strerror}") from e
 

@@ -8,7 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from wasmlrun.support import bundled
+from wasmlrun.support import beneath, bundled
 from wasmlrun.support.errors import BadWorker, UsageFault
 from wasmlrun.support.paths import is_file
 from wasmlrun.toolkit.languages import LANGUAGES, Language
@@ -73,6 +73,7 @@ def read_project(folder: Path) -> Project:
         for language in LANGUAGES.values():
             source = manifest.with_suffix(language.suffix)
             if is_file(source):
+                _check_inside(source, folder)
                 found.append(Project(folder, manifest, source, language))
     if len(found) == 1:
         return found[0]
@@ -95,6 +96,7 @@ def worker_in(folder: Path) -> Path:
     """
     modules = [path for path in folder.glob("*.wasm") if is_file(path.with_suffix(".toml"))]
     if len(modules) == 1:
+        _check_inside(modules[0], folder)
         return modules[0]
     project = read_project(folder)
     if not is_file(project.worker):
@@ -105,12 +107,27 @@ def worker_in(folder: Path) -> Path:
     return project.worker
 
 
+def _check_inside(path: Path, folder: Path) -> None:
+    """What was found in a folder must be a file in it. Raises BadWorker."""
+    try:
+        beneath.check_file(path, within=folder)
+    except OSError as e:
+        raise BadWorker(
+            f"worker {path} cannot be read: {e.strerror}", "name the worker's file itself"
+        ) from e
+
+
 def new_project(name: str, language: Language, parent: Path) -> Project:
     """Write a fresh project: the sample worker of the language under a name of its own.
 
     Raises:
         UsageFault: the name is none, or there is something of this name.
     """
+    if ".." in parent.parts:
+        raise UsageFault(
+            f"{parent / name} goes up with ..: a project is written where the path says",
+            "name a folder below this one, or give the whole path",
+        )
     if not _NAME.fullmatch(name):
         raise UsageFault(f"{name!r} is no name for a project", "use letters, digits, - _ and .")
     folder = parent / name

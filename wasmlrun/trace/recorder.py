@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -37,8 +39,11 @@ class TraceFile:
             UsageFault: it cannot be written, or is a file of another kind.
         """
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _BINARY, 0o666)
-            if os.read(self._descriptor, 1) not in (b"", b"["):
+            # a pipe or a device would be written to in the middle, and is told at once
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _BINARY | _NO_WAITING, 0o666)
+            if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                raise UsageFault(f"--trace {path}: it is no regular file", "name a file")
+            if not _is_trace(os.read(self._descriptor, 200)):
                 raise UsageFault(
                     f"--trace {path}: the file exists and is no trace",
                     "name a new file; an existing one is overwritten only if it holds a trace",
@@ -61,7 +66,18 @@ class TraceFile:
         os.write(self._descriptor, separator + data + _TAIL)
 
 
+def _is_trace(beginning: bytes) -> bool:
+    """Whether a file that begins so holds a trace of this program, or nothing."""
+    if beginning in (b"", b"[" + _TAIL):
+        return True
+    name = (
+        rb'\[\n\{"name":"process_name","ph":"M","pid":\d+,"tid":\d+,"args":\{"name":"wasmlrun"\}\}'
+    )
+    return re.match(name, beginning) is not None
+
+
 _BINARY = getattr(os, "O_BINARY", 0)
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 @dataclass(frozen=True, slots=True)

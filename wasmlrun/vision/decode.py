@@ -7,12 +7,37 @@ import re
 import struct
 import warnings
 import zlib
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
 
 from PIL import Image, UnidentifiedImageError
 
 from wasmlrun.support.errors import BadImage
 from wasmlrun.support.limits import MAX_PIXELS
 
+_MODULES = {
+    "JPEG": "Jpeg",
+    "PNG": "Png",
+    "WEBP": "WebP",
+    "GIF": "Gif",
+    "BMP": "Bmp",
+    "DIB": "Bmp",
+    "TIFF": "Tiff",
+    "AVIF": "Avif",
+    "JPEG2000": "Jpeg2K",
+    "PPM": "Ppm",
+    "ICO": "Ico",
+    "ICNS": "Icns",
+    "TGA": "Tga",
+    "PCX": "Pcx",
+    "QOI": "Qoi",
+    "SGI": "Sgi",
+    "XBM": "Xbm",
+}
+FORMATS = tuple(_MODULES)
+"""Raster formats by Pillow's names. Their decoders read bytes and do nothing else; those of page
+descriptions (EPS) start programs, and the rest have no business with photographs."""
 ORIENTATION = 0x0112
 """EXIF's number for it; 1 is upright."""
 
@@ -44,7 +69,8 @@ def decode(
     except UnidentifiedImageError:
         raise BadImage(
             f"image {name} is not an image that can be read",
-            "JPEG, PNG, WebP, GIF, BMP, TIFF and most other formats are",
+            "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO, ICNS, TGA, PCX, QOI, SGI "
+            "and XBM are",
         ) from None
     except Image.DecompressionBombError as e:  # far too large, or a picture inside an icon is
         count = re.search(r"\d+", str(e))
@@ -86,7 +112,16 @@ def _opened(data: bytes) -> Image.Image:
             return PngImageFile(io.BytesIO(data))
     except SyntaxError:
         pass  # it only began like one
-    return Image.open(io.BytesIO(data))
+    return Image.open(io.BytesIO(data), formats=_formats())
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """The formats that this Pillow reads; no other's module is ever imported."""
+    for name in dict.fromkeys(_MODULES.values()):
+        with suppress(ImportError):
+            import_module(f"PIL.{name}ImagePlugin")
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
+from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadLabels, BadModel
 from wasmlrun.support.records import Record
 from wasmlrun.support.tensor import DType, Tensor, describe
@@ -25,24 +26,26 @@ class Prediction(Record):
     score: float
 
 
-def read_labels(path: Path) -> list[str]:
+def read_labels(path: Path, *, within: Path | None = None) -> list[str]:
     """One label a line, in the order of the model's scores; UTF-8.
 
-    Files that number their lines (`0 tench`, `1: goldfish`) lose the numbers.
+    Files that number their lines (`0 tench`, `1: goldfish`) lose the numbers. `within` is the
+    folder that the path must not lead out of; None is anywhere.
 
     Raises:
         BadLabels: the file is missing, unreadable, not UTF-8, or empty.
     """
     try:
-        if path.stat().st_size > MAX_LABEL_BYTES:
-            raise BadLabels(
-                f"labels {path} has {path.stat().st_size} bytes; "
-                f"a label file has at most {MAX_LABEL_BYTES}",
-                "is this the right file? one label a line is expected",
-            )
-        text = path.read_bytes().decode("utf-8-sig")
+        text = beneath.read(path, MAX_LABEL_BYTES, within=within).decode("utf-8-sig")
     except FileNotFoundError:
         raise BadLabels(f"labels {path} does not exist") from None
+    except beneath.TooLarge:
+        raise BadLabels(
+            f"labels {path} has more bytes than the {MAX_LABEL_BYTES} that a label file may have",
+            "is this the right file? one label a line is expected",
+        ) from None
+    except beneath.Outside as e:
+        raise BadLabels(f"labels {path} cannot be read: {e.strerror}", e.hint) from e
     except OSError as e:
         raise BadLabels(f"labels {path} cannot be read: {e.strerror}") from e
     except UnicodeDecodeError as e:

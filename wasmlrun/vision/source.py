@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadImage
+from wasmlrun.support.limits import MAX_IMAGE_BYTES
 from wasmlrun.support.paths import exists
 
 STDIN = "-"
@@ -19,14 +21,17 @@ def read_image(name: str) -> bytes:
         BadImage: there is no such file, it is a folder, unreadable or empty.
     """
     if name == STDIN:
-        data = sys.stdin.buffer.read()
+        data = sys.stdin.buffer.read(MAX_IMAGE_BYTES + 1)
+        if len(data) > MAX_IMAGE_BYTES:
+            raise BadImage(f"standard input has more than the {MAX_IMAGE_BYTES} bytes of an image")
         if not data:
             raise BadImage(
                 "standard input is empty", "pipe an image in: wasmlrun classify - < photo.jpg"
             )
         return data
     try:
-        data = Path(name).read_bytes()
+        # also one end of a pipe, as in `wasmlrun classify <(curl …)`
+        data = beneath.read(Path(name), MAX_IMAGE_BYTES, pipe=True)
     except FileNotFoundError:
         raise missing(name) from None
     except IsADirectoryError:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from wasmlrun.sandbox.outcome import GuestRun, explain
+from wasmlrun.support import beneath
 from wasmlrun.support.errors import UsageFault, WorkerFailed
+from wasmlrun.support.limits import MAX_BODY_BYTES
 from wasmlrun.support.records import Record
 from wasmlrun.vision.labels import Prediction
 
@@ -51,9 +53,12 @@ def read_body(file: str | None) -> bytes:
     if file is None:
         return b""
     if file == "-":
-        return sys.stdin.buffer.read()
+        body = sys.stdin.buffer.read(MAX_BODY_BYTES + 1)
+        if len(body) > MAX_BODY_BYTES:
+            raise UsageFault(f"--body -: it has more than {MAX_BODY_BYTES} bytes")
+        return body
     try:
-        return Path(file).read_bytes()
+        return beneath.read(Path(file), MAX_BODY_BYTES, pipe=True)
     except OSError as e:
         raise UsageFault(f"--body {file}: {e.strerror}") from e
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadWorker
 from wasmlrun.support.records import Record
 from wasmlrun.toolkit.languages import SCRIPTS, Language
@@ -74,13 +75,13 @@ def script_text(path: Path) -> str:
         BadWorker: it cannot be read, or is no text.
     """
     try:
-        data = path.read_bytes()
+        data = beneath.read(path, MAX_SCRIPT)
     except FileNotFoundError:
         raise BadWorker(f"worker {path} does not exist") from None
+    except beneath.TooLarge:
+        raise BadWorker(f"script {path} has more than the {MAX_SCRIPT} bytes possible") from None
     except OSError as e:
         raise BadWorker(f"worker {path} cannot be read: {e.strerror}") from e
-    if len(data) > MAX_SCRIPT:
-        raise BadWorker(f"script {path} has {len(data)} bytes, {MAX_SCRIPT} are possible")
     try:
         text = data.decode()
     except UnicodeDecodeError as e:
