@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -29,11 +28,11 @@ DESCRIBED = ("classify", "run")
 
 def invoke(arguments: Sequence[str]) -> int:
     """Run one command line in this process and return its exit code."""
-    messages = Messages(1 if any(a in ("-v", "-vv", "--verbose") for a in arguments) else 0)
+    messages = Messages(1 if any(a in ("-v", "-vv", "--verbose") for a in _own(arguments)) else 0)
     try:
         code = _quickly(arguments)
         return _by_click(arguments, messages) if code is None else code
-    except WasmlrunError as e:  # one that a command did not report itself
+    except WasmlrunError as e:  # one that a command did not tell itself
         return _refuse(e, arguments, messages)
     except KeyboardInterrupt:
         messages.info("interrupted")
@@ -85,10 +84,18 @@ def _as_fault(error: click.ClickException, arguments: Sequence[str]) -> UsageFau
     return UsageFault(error.format_message().rstrip("."), f"see {command} --help")
 
 
-def _refuse(error: WasmlrunError, arguments: Sequence[str], messages: Messages) -> int:
-    if "--json" in arguments:
-        from wasmlrun.report.answers import JsonReport
+def _own(arguments: Sequence[str]) -> Sequence[str]:
+    """The words that are for this program: what follows -- is for another, or names files."""
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
-        JsonReport(sys.stdout).failure(None, error)
-    messages.error(error)
-    return error.exit_code
+
+def _refuse(error: WasmlrunError, arguments: Sequence[str], messages: Messages) -> int:
+    """Tell of a command line that no command has read."""
+    from wasmlrun.report.answer import About
+    from wasmlrun.report.reporter import as_it_is, open_report, silent
+
+    if "--json" not in _own(arguments):
+        return silent(messages).fail(error)
+    name = arguments[0]
+    about = About(name, "image" if name == "classify" else "name")
+    return open_report(as_it_is, about, messages, as_json=True).fail(error)

@@ -94,6 +94,38 @@ def test_a_bad_command_line_is_json_when_json_was_asked_for(invoke: CLI) -> None
     assert entry["error"]["message"] in outcome.stderr
 
 
+def test_words_of_the_program_that_is_run_are_not_ours(invoke: CLI, tmp_path: Path) -> None:
+    """What follows -- decides neither the form of the answer nor how much is said."""
+    for words in (
+        ("run", "w.wasm", "--trace", tmp_path / "none" / "t.json", "--", "--json", "-v"),
+        ("run", "w.wasm", "--nonsense", "--", "--json", "-v"),
+    ):
+        outcome = invoke(*words)
+        assert (outcome.code, outcome.stdout) == (2, "")
+        assert outcome.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("inspect", "none.wasm"),
+        ("bench", "none.png"),
+        ("check", "none.wasm"),
+        ("models", "path", "x"),
+    ],
+)
+def test_every_command_has_one_form_of_failure(invoke: CLI, words: tuple[str, ...]) -> None:
+    import json
+
+    outcome = invoke(*words, "--json")
+    entry = json.loads(outcome.stdout)
+    assert list(entry) == ["schema", "name", "error"]
+    assert list(entry["error"]) == ["code", "message", "hint"]
+    assert outcome.stderr.startswith(f"error: {entry['error']['message']}\n")
+    assert outcome.code in (2, 3)
+    assert invoke(*words).stdout == ""
+
+
 # --- files that the command line names ------------------------------------------------------
 
 

@@ -50,7 +50,7 @@ def test_latencies_rate_and_what_the_sandbox_costs(benched: tuple[dict[str, Any]
 def test_the_picture_has_two_bars_in_the_stages_colours(
     benched: tuple[dict[str, Any], Path],
 ) -> None:
-    from wasmlrun.report.bench import COLORS
+    from wasmlrun.report.bench_picture import COLORS
 
     _, path = benched
     with Image.open(path) as picture:

@@ -25,6 +25,7 @@ from wasmlrun.manifest.grant import Grant
 from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.sandbox import import_origins
 from wasmlrun.sandbox.worker import Runtime, Worker
+from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.errors import BadWorker
 from wasmlrun.support.limits import Limits
 
@@ -140,10 +141,10 @@ def test_what_is_cut_short_is_a_sentence_at_every_length(tmp_path: Path) -> None
         path.write_bytes(whole[:size])
         # a cut between two sections leaves a file that is whole
         with suppress(BadWorker):
-            look_into(path)
+            look_into(path, Board())
     path.write_bytes(whole[:-1])
     with pytest.raises(BadWorker, match="is WebAssembly that cannot be read: cut short"):
-        look_into(path)
+        look_into(path, Board())
 
 
 def test_components_within_components_without_end_are_refused() -> None:

@@ -74,6 +74,20 @@ def test_a_model_that_crashes_the_parser(crasher: Callable[[], bytes], classify:
     )
 
 
+@pytest.mark.parametrize("command", ["inspect", "models info", "bench"])
+def test_every_command_that_reads_a_model_survives_it(
+    command: str, tmp_path: Path, red_image: Path, run_cli: Command
+) -> None:
+    path = tmp_path / "hostile.onnx"
+    path.write_bytes(pool_without_input())
+    words = [red_image, "--model", path, "-n", "1"] if command == "bench" else [path]
+    outcome = run_cli([*command.split(), *words])
+    assert (outcome.code, outcome.stdout) == (4 if command == "bench" else 3, "")
+    assert re.match(
+        r"error: (the inference engine crashed \(SIG\w+\) while it read|model) ", outcome.stderr
+    )
+
+
 def test_a_guest_that_crashes_the_parser(
     tmp_path: Path, make_worker: Callable[..., Path], run_cli: Command
 ) -> None:

@@ -11,6 +11,7 @@ from fuzz.target import ACCEPTED, REFUSED, Target
 from fuzz.wasm import Wasm
 from wasmlrun.diagnose.inspection import look_into
 from wasmlrun.models import parameters
+from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.errors import WasmlrunError
 from wasmlrun.support.model_source import Encoding, ModelSource
 
@@ -43,7 +44,7 @@ class Inspected(Target[bytes]):
         """Look into it."""
         self._path.write_bytes(value)
         try:
-            look_into(self._path)
+            look_into(self._path, Board())
         except WasmlrunError:
             return REFUSED
         return ACCEPTED

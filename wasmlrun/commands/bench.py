@@ -49,18 +49,24 @@ def command(
     the sandbox.
     """
     from wasmlrun.commands.options import chosen_limits, engines_from
-    from wasmlrun.support.errors import UsageFault, WasmlrunError
+    from wasmlrun.commands.watched import in_child
+    from wasmlrun.report.answer import About
+    from wasmlrun.report.reporter import as_it_is, open_report
+    from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
-    try:
+    report = open_report(as_it_is, About("bench"), messages, as_json=as_json)
+
+    def work(board: Board) -> None:
         from wasmlrun.diagnose import bench
         from wasmlrun.pipeline.loading import Loading
         from wasmlrun.pipeline.per_image import Classifier
         from wasmlrun.pipeline.plan import Options, Wishes, make_plan
-        from wasmlrun.report.bench import draw, write
-        from wasmlrun.supervisor.stages import Board
+        from wasmlrun.report.bench_picture import draw
+        from wasmlrun.report.views.bench import answer
         from wasmlrun.support.cache import Cache, default_root
+        from wasmlrun.support.errors import UsageFault
         from wasmlrun.vision.source import read_image
 
         read_image(image)
@@ -87,7 +93,6 @@ def command(
         arguments += ["--allow-outside"] if rest["allow_outside"] else []
         messages.detail(f"{runs} processes cold and {runs} warm")
         cold, warm = bench.whole_processes(arguments, runs)
-        board = Board()
         # no clock: a benchmark takes as long as it takes
         loading = Loading(plan, engines, board)
         classifier = Classifier(plan, Options(), loading, cache, board, messages)
@@ -96,13 +101,11 @@ def command(
         result = bench.Benchmark(
             runs, cold, warm, bench.percentiles(latencies), rate, direct, sandboxed
         )
-        write(result, as_json=as_json)
+        report.result(answer(result))
         if save is not None:
             try:
                 draw(result, save)
             except (OSError, ValueError) as e:
                 raise UsageFault(f"--save {save}: {e}") from e
-    except WasmlrunError as error:
-        messages.error(error)
-        return error.exit_code
-    return 0
+
+    return report.run(lambda: in_child(work, report, messages, image))

@@ -28,33 +28,35 @@ def command(folder: Path, install: bool, watch: bool, run: str | None, verbosity
     Your own toolchain is used if there is one: rustup, go, zig, wasi-sdk, npm. Else one is
     installed into wasmlrun's own folder, with --install or after a question.
     """
-    from wasmlrun.support.errors import BadWorker, WasmlrunError
+    from wasmlrun.report.reporter import silent
+    from wasmlrun.support.errors import BadWorker
     from wasmlrun.support.messages import Messages
     from wasmlrun.toolkit.build import build
     from wasmlrun.toolkit.project import read_project
     from wasmlrun.toolkit.toolchains.installer import Installer
 
     messages = Messages(verbosity)
-    try:
+    report = silent(messages)
+
+    def work() -> None:
         if not folder.is_dir():
             raise BadWorker(f"{folder} is no folder")
         project = read_project(folder)
         installer = Installer(messages, allowed=True if install else None)
-        if not watch:
+
+        def once() -> None:
             _tell(build(project, installer), messages)
-            return 0
+            if watch and run is not None:
+                _classify(project, run)
+
+        if not watch:
+            return once()
         while True:
             started = time.time()
-            try:
-                _tell(build(project, installer), messages)
-                if run is not None:
-                    _classify(project, run)
-            except WasmlrunError as error:
-                messages.error(error)
+            report.attempt(once)
             _wait(project, started)
-    except WasmlrunError as error:
-        messages.error(error)
-        return error.exit_code
+
+    return report.run(work)
 
 
 def _tell(built: Built, messages: Messages) -> None:

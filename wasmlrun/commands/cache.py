@@ -17,19 +17,18 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(as_json: bool) -> None:
     """Where the cache is and how much is in it."""
-    from wasmlrun.report.answers import write_facts
+    from wasmlrun.commands.told import tell
+    from wasmlrun.report.views.rows import facts
     from wasmlrun.support.cache import DEFAULT_BOUND, Cache, default_root
 
     cache = Cache(default_root())
-    write_facts(
-        {
-            "path": str(cache.root),
-            "entries": len(cache.entries()),
-            "bytes": cache.size(),
-            "bound": DEFAULT_BOUND,
-        },
-        as_json=as_json,
-    )
+    found = {
+        "path": str(cache.root),
+        "entries": len(cache.entries()),
+        "bytes": cache.size(),
+        "bound": DEFAULT_BOUND,
+    }
+    tell("cache", facts(found), as_json=as_json)
 
 
 @command.command()
@@ -38,22 +37,21 @@ def ls(as_json: bool) -> None:
     """List the entries, least recently used first."""
     from datetime import datetime
 
-    from wasmlrun.report.answers import write_rows
+    from wasmlrun.commands.told import tell
+    from wasmlrun.report.views.rows import rows
     from wasmlrun.support.cache import Cache, default_root
 
-    write_rows(
-        [
-            {
-                "kind": entry.kind,
-                "key": entry.key,
-                "what": entry.what,
-                "bytes": entry.size,
-                "used": datetime.fromtimestamp(entry.used).astimezone().isoformat("T", "seconds"),
-            }
-            for entry in Cache(default_root()).entries()
-        ],
-        as_json=as_json,
-    )
+    found = [
+        {
+            "kind": entry.kind,
+            "key": entry.key,
+            "what": entry.what,
+            "bytes": entry.size,
+            "used": datetime.fromtimestamp(entry.used).astimezone().isoformat("T", "seconds"),
+        }
+        for entry in Cache(default_root()).entries()
+    ]
+    tell("cache", rows(found), as_json=as_json)
 
 
 @command.command()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wasmlrun.commands.options import ALL, DIRS
+from wasmlrun.commands.options import ALL, DIRS, REPORT_FILES
 from wasmlrun.commands.reader import (
     Argument,
     Choice,
@@ -38,8 +38,10 @@ def classify_images(
 
     IMAGE is a file, or - for standard input.
     """
-    from wasmlrun.commands.options import trace_from
-    from wasmlrun.report.answers import choose
+    from wasmlrun.commands.options import report_files, trace_from
+    from wasmlrun.report.answer import About
+    from wasmlrun.report.reporter import open_report
+    from wasmlrun.report.views.images import answer
     from wasmlrun.supervisor.blame import supervised
     from wasmlrun.supervisor.parent import Death
     from wasmlrun.supervisor.stages import Stage
@@ -47,32 +49,27 @@ def classify_images(
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
-    report = choose(as_json)
+    about = About("classify", "image", images)
+    report = open_report(answer, about, messages, as_json=as_json, files=report_files(wanted))
 
-    def fail(image: str | None, error: WasmlrunError) -> int:
-        report.failure(image, error)
-        messages.error(error)
-        return error.exit_code
+    def whole() -> int:
+        if worker is not None and not worker.endswith(".wasm"):
+            from wasmlrun.commands.options import interpreter
 
-    if worker is not None and not worker.endswith(".wasm"):
-        from wasmlrun.commands.options import interpreter
-
-        # here and not in the child: it may ask, and the time limit is not for it
-        try:
+            # here and not in the child: it may ask, and the time limit is not for it
             interpreter(Path(worker), messages, install=install)
-        except WasmlrunError as error:
-            return fail(None, error)
-    recorder = trace_from(trace, messages)
+        recorder = trace_from(trace, messages)
 
-    def work(board: Board) -> int:
-        from wasmlrun.vision.source import missing, none_is_there
+        def work(board: Board) -> int:
+            from wasmlrun.vision.source import missing, none_is_there
 
-        if none_is_there(images):  # the cheapest and commonest mistake, told before all others
-            return max(fail(name, missing(name)) for name in images)
-        try:
-            return _work(images, worker, wanted, board, report, messages, recorder)
-        except WasmlrunError as error:
-            return fail(None, error)
+            if none_is_there(images):  # the cheapest and commonest mistake, told before all others
+                return max(report.fail(missing(name), name) for name in images)
+            return report.attempt(
+                lambda: _work(images, worker, wanted, board, report, messages, recorder)
+            )
+
+        return supervised(work, told, messages, recorder, again)
 
     def again(death: Death, board: Board) -> bool:
         if death.timed_out or board.careful:
@@ -82,13 +79,13 @@ def classify_images(
         return True
 
     def told(error: WasmlrunError, death: Death, board: Board) -> int | None:
-        code = fail(images[board.done] if board.done < len(images) else None, error)
+        code = report.fail(error, images[board.done] if board.done < len(images) else None)
         board.report(board.done + 1, board.code or code)
         # another image may fare better; another try of the same model would not
         hopeless = death.timed_out or any(d.stage is Stage.MODEL for d in death.doing)
         return board.code if hopeless or board.done >= len(images) else None
 
-    return supervised(work, told, messages, recorder, again)
+    return report.run(whole)
 
 
 def _work(
@@ -176,6 +173,7 @@ command = Command(
             show_default=True,
         ),
         Option(("--json",), "as_json", "JSON Lines, one object an image.", Flag()),
+        *REPORT_FILES,
         Option(
             ("--expect",),
             "expect",

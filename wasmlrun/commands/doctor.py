@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.commands.clickform import verbosity_options, with_options
+from wasmlrun.commands.options import REPORT_FILES
 
 TIMEOUT = 120.0
 
 
 @click.command("doctor", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@with_options(*REPORT_FILES)
 @verbosity_options
-def command(as_json: bool, verbosity: int) -> int:
+def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
     """Check this installation: versions, devices, cache, default model, sandbox.
 
     Runs the default model, and guests that try to break out of the sandbox; each must be
@@ -20,26 +24,27 @@ def command(as_json: bool, verbosity: int) -> int:
     """
     import time
 
-    from wasmlrun.supervisor.blame import supervised
-    from wasmlrun.supervisor.parent import Death
+    from wasmlrun.commands.options import report_files
+    from wasmlrun.commands.watched import in_child
+    from wasmlrun.report.answer import About
+    from wasmlrun.report.reporter import open_report
+    from wasmlrun.report.views.doctor import answer
     from wasmlrun.supervisor.stages import Board
-    from wasmlrun.support.errors import EXIT_EXPECTATION, EXIT_OK, WasmlrunError
+    from wasmlrun.support.errors import EXIT_EXPECTATION, EXIT_OK
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
+    report = open_report(
+        answer, About("doctor"), messages, as_json=as_json, files=report_files(files)
+    )
 
     def work(board: Board) -> int:
         from wasmlrun.diagnose.doctor import examine
-        from wasmlrun.report.doctor import write
         from wasmlrun.support.cache import Cache, default_root
 
         board.timeout, board.deadline = TIMEOUT, time.monotonic() + TIMEOUT
         findings = examine(Cache(default_root(), tell=messages.detail), board, messages)
-        write(findings, as_json=as_json)
+        report.result(findings)
         return EXIT_OK if findings.healthy else EXIT_EXPECTATION
 
-    def told(error: WasmlrunError, _: Death, __: Board) -> int:
-        messages.error(error)
-        return error.exit_code
-
-    return supervised(work, told, messages)
+    return report.run(lambda: in_child(work, report, messages))

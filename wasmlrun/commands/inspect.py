@@ -21,20 +21,24 @@ def command(file: Path, as_json: bool, manifest: bool, verbosity: int) -> int:
     it needs that is missing here, its memory, what built it, and a manifest to start from.
     Nothing is run or compiled; a model is loaded by the engine.
     """
-    from wasmlrun.diagnose.inspection import look_into
-    from wasmlrun.report import inspect as report
-    from wasmlrun.report import models
-    from wasmlrun.support.errors import EXIT_OK, WasmlrunError
+    from wasmlrun.commands.watched import in_child
+    from wasmlrun.report.answer import About
+    from wasmlrun.report.reporter import as_it_is, open_report
+    from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.messages import Messages
 
-    try:
-        facts = look_into(file)
-    except WasmlrunError as error:
-        models.choose(as_json).failure(str(file), error)
-        Messages(verbosity).error(error)
-        return error.exit_code
-    if manifest:
-        report.write_suggestion(facts)
-    else:
-        report.write(facts, as_json=as_json)
-    return EXIT_OK
+    messages = Messages(verbosity)
+    report = open_report(as_it_is, About("inspect"), messages, as_json=as_json)
+
+    def work(board: Board) -> None:
+        from wasmlrun.diagnose.inspection import look_into
+        from wasmlrun.report.stdout import put_bytes
+        from wasmlrun.report.views.inspection import answer, suggestion
+
+        facts = look_into(file, board)
+        if manifest:
+            put_bytes(suggestion(facts).encode())
+        else:
+            report.result(answer(facts))
+
+    return report.run(lambda: in_child(work, report, messages, str(file)))

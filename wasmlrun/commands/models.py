@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wasmlrun.commands.clickform import verbosity_options
-from wasmlrun.support.errors import EXIT_OK, WasmlrunError
+from wasmlrun.support.errors import EXIT_OK
 from wasmlrun.support.messages import Messages
 
 if TYPE_CHECKING:
     from wasmlrun.models.download import Transfer
-    from wasmlrun.report.models import Report, Row
+    from wasmlrun.report.answer import Answer
+    from wasmlrun.report.reporter import Reporter
     from wasmlrun.supervisor.stages import Board
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,13 +54,12 @@ def command() -> None:
 def list_models(as_json: bool, verbosity: int) -> int:
     """List the models there are, and which of them are here."""
     from wasmlrun.models import store
-    from wasmlrun.report import models
+    from wasmlrun.report.views import models
     from wasmlrun.support import bundled
 
-    messages, report = Messages(verbosity), models.choose(as_json)
+    _, report = _told(as_json, verbosity)
     own_shelf = store.default()
-    rows: list[Row] = []
-    code = EXIT_OK
+    rows: list[models.Line] = []
     default = store.bundled_folder(bundled.DEFAULT_MODEL)
     if default is not None:
         size = sum(f.stat().st_size for f in default.iterdir() if f.suffix in (".xml", ".bin"))
@@ -72,22 +72,22 @@ def list_models(as_json: bool, verbosity: int) -> int:
                 "the default: the ten classes of CIFAR-10, a demonstration",
             )
         )
-    for name in own_shelf.names():
-        try:
-            standing = own_shelf.standing(name)
-        except WasmlrunError as error:
-            report.failure(name, error)
-            messages.error(error)
-            code = error.exit_code
-            continue
+
+    def one(name: str) -> None:
+        standing = own_shelf.standing(name)
         entry = standing.entry
         rows.append(
             models.listed(
                 name, standing.state, entry.size, entry.licence, entry.description, own=entry.own
             )
         )
-    report.rows(rows)
-    return code
+
+    def work() -> int:
+        code = _each(own_shelf.names(), one, report)
+        report.result(models.answer(rows))
+        return code
+
+    return report.run(work)
 
 
 @command.command("pull", short_help="Fetch models, or repair those that are here.")
@@ -108,22 +108,22 @@ def pull(
     """Fetch models of the catalogue; what is here already is checked, and repaired."""
     from wasmlrun.models import store
     from wasmlrun.models.progress import watching
-    from wasmlrun.report import models
+    from wasmlrun.report.views import models
 
-    messages, report = Messages(verbosity), models.choose(as_json)
+    messages, report = _told(as_json, verbosity)
 
     def one(name: str) -> None:
         found = store.bundled_folder(name)
         if found is not None:
-            report.rows([models.placed(name, "bundled", found)])
+            report.result(models.answer([models.placed(name, "bundled", found)]))
             return
         with watching(messages) as watcher:
             placed = store.default().pull(name, _transfer(retries, mirror), watcher)
         state = "pulled" if placed.changed else "present"
-        report.rows([models.placed(name, state, placed.folder)])
+        report.result(models.answer([models.placed(name, state, placed.folder)]))
         messages.info(f"use it with --model {name}")
 
-    return _each(names, one, report, messages)
+    return report.run(lambda: _each(names, one, report))
 
 
 @command.command("info", short_help="Describe a model or a model file.")
@@ -136,22 +136,16 @@ def info(model: str, as_json: bool, verbosity: int) -> int:
     Parameters are the numbers that the file stores as constants, without those that hold
     shapes and indices. A model that is not pulled is described from the catalogue alone.
     """
-    from wasmlrun.report import models
-    from wasmlrun.supervisor.blame import supervised
-    from wasmlrun.supervisor.parent import Death
+    from wasmlrun.commands.watched import in_child
+    from wasmlrun.report.views import models
 
-    messages, report = Messages(verbosity), models.choose(as_json)
-
-    def work(board: Board) -> int:
-        return _guarded(None, lambda: report.facts(*_facts(model, board)), report, messages)
-
-    def told(error: WasmlrunError, _: Death, __: Board) -> int:
-        report.failure(None, error)
-        messages.error(error)
-        return error.exit_code
+    messages, report = _told(as_json, verbosity)
 
     # an engine may not survive a file that is made to attack it
-    return supervised(work, told, messages)
+    def work(board: Board) -> None:
+        report.result(models.facts(*_facts(model, board)))
+
+    return report.run(lambda: in_child(work, report, messages))
 
 
 def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -159,7 +153,7 @@ def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, st
     from wasmlrun.engines.pool import EnginePool
     from wasmlrun.models import store
     from wasmlrun.models.info import ModelInfo, info_of
-    from wasmlrun.report import models
+    from wasmlrun.report.views import models
     from wasmlrun.supervisor.stages import Stage
     from wasmlrun.support.model_source import ModelSource, read_model
     from wasmlrun.support.paths import exists
@@ -191,15 +185,15 @@ def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, st
 def verify(names: Sequence[str], as_json: bool, verbosity: int) -> int:
     """Compare every file of pulled models, by default of all, with its sha256."""
     from wasmlrun.models import store
-    from wasmlrun.report import models
+    from wasmlrun.report.views import models
     from wasmlrun.support.errors import BadModel
 
-    messages, report = Messages(verbosity), models.choose(as_json)
+    messages, report = _told(as_json, verbosity)
     own_shelf = store.default()
 
     def one(name: str) -> None:
         results = own_shelf.verify(name)
-        report.rows([models.checked(result) for result in results])
+        report.result(models.answer([models.checked(result) for result in results]))
         bad = [f"{r.file} is {r.state}" for r in results if r.state != store.OK]
         if bad:
             raise BadModel(
@@ -209,7 +203,7 @@ def verify(names: Sequence[str], as_json: bool, verbosity: int) -> int:
     chosen = names or [n for n in own_shelf.names() if own_shelf.folder(n).is_dir()]
     if not chosen:
         messages.info("no model is pulled")
-    return _each(chosen, one, report, messages)
+    return report.run(lambda: _each(chosen, one, report))
 
 
 @command.command("path")
@@ -219,15 +213,15 @@ def verify(names: Sequence[str], as_json: bool, verbosity: int) -> int:
 def path(name: str, as_json: bool, verbosity: int) -> int:
     """Print the folder of a model."""
     from wasmlrun.models import store
-    from wasmlrun.report import models
+    from wasmlrun.report.views import models
 
-    messages, report = Messages(verbosity), models.choose(as_json)
+    _, report = _told(as_json, verbosity)
 
     def find() -> None:
         folder = store.bundled_folder(name) or store.default().path(name)
-        report.rows([models.path(name, folder)])
+        report.result(models.answer([models.path(name, folder)]))
 
-    return _guarded(name, find, report, messages)
+    return report.run(lambda: report.attempt(find, name))
 
 
 @command.command("remove")
@@ -238,16 +232,17 @@ def remove(names: Sequence[str], as_json: bool, verbosity: int) -> int:
     """Take models off this machine."""
     from wasmlrun.models import store
     from wasmlrun.models.progress import Lines
-    from wasmlrun.report import models
+    from wasmlrun.report.views import models
 
-    messages, report = Messages(verbosity), models.choose(as_json)
+    messages, report = _told(as_json, verbosity)
     own_shelf = store.default()
 
     def one(name: str) -> None:
         own_shelf.remove(name, Lines(messages))
-        report.rows([models.placed(name, "removed", own_shelf.folder(name))])
+        gone = models.placed(name, "removed", own_shelf.folder(name))
+        report.result(models.answer([gone]))
 
-    return _each(names, one, report, messages)
+    return report.run(lambda: _each(names, one, report))
 
 
 @command.command("add", short_help="Put a model of your own on the store.")
@@ -276,17 +271,17 @@ def add(
     """
     from wasmlrun.models import store
     from wasmlrun.models.progress import watching
-    from wasmlrun.report import models
+    from wasmlrun.report.views import models
 
-    messages, report = Messages(verbosity), models.choose(as_json)
+    messages, report = _told(as_json, verbosity)
 
     def put() -> None:
         with watching(messages) as watcher:
             placed = store.default().add(name, origin, labels, sha256, _transfer(retries), watcher)
-        report.rows([models.placed(name, "added", placed.folder)])
+        report.result(models.answer([models.placed(name, "added", placed.folder)]))
         messages.info(f"use it with --model {name}")
 
-    return _guarded(name, put, report, messages)
+    return report.run(lambda: report.attempt(put, name))
 
 
 @command.command("lock", short_help="Pin the models that a manifest mounts.")
@@ -297,15 +292,15 @@ def add(
 def lock(manifest: Path, allow_outside: bool, as_json: bool, verbosity: int) -> int:
     """Write the sha256 of every model that a manifest mounts into it, as allowed_models."""
     from wasmlrun.models.pin import lock as lock_manifest
-    from wasmlrun.report import models
+    from wasmlrun.report.views import models
 
-    messages, report = Messages(verbosity), models.choose(as_json)
+    _, report = _told(as_json, verbosity)
 
     def write() -> None:
         for file, digest in lock_manifest(manifest, allow_outside=allow_outside):
-            report.rows([models.locked(file, digest)])
+            report.result(models.answer([models.locked(file, digest)]))
 
-    return _guarded(None, write, report, messages)
+    return report.run(write)
 
 
 def _transfer(retries: int, mirror: str | None = None) -> Transfer:
@@ -314,21 +309,15 @@ def _transfer(retries: int, mirror: str | None = None) -> Transfer:
     return Transfer(mirror=mirror or None, retries=retries)
 
 
-def _each(
-    names: Sequence[str], action: Callable[[str], None], report: Report, messages: Messages
-) -> int:
+def _told(as_json: bool, verbosity: int) -> tuple[Messages, Reporter[Answer]]:
+    from wasmlrun.report.answer import About
+    from wasmlrun.report.reporter import as_it_is, open_report
+
+    messages = Messages(verbosity)
+    return messages, open_report(as_it_is, About("models"), messages, as_json=as_json)
+
+
+def _each(names: Iterable[str], action: Callable[[str], None], report: Reporter[Answer]) -> int:
     """One after the other; one that fails does not stop the rest. The first failure's code."""
-    codes = [_guarded(n, partial(action, n), report, messages) for n in dict.fromkeys(names)]
+    codes = [report.attempt(partial(action, name), name) for name in dict.fromkeys(names)]
     return next((code for code in codes if code != EXIT_OK), EXIT_OK)
-
-
-def _guarded(
-    name: str | None, action: Callable[[], None], report: Report, messages: Messages
-) -> int:
-    try:
-        action()
-    except WasmlrunError as error:
-        report.failure(name, error)
-        messages.error(error)
-        return error.exit_code
-    return EXIT_OK

@@ -18,17 +18,16 @@ from wasmlrun.toolkit.languages import LANGUAGES
 @verbosity_options
 def command(name: str, lang: str, verbosity: int) -> int:
     """Write a fresh worker's project into the new folder NAME."""
-    from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.report.reporter import silent
     from wasmlrun.support.messages import Messages
     from wasmlrun.toolkit.project import new_project
 
     messages = Messages(verbosity)
     path = Path(name)
-    try:
+
+    def work() -> None:
         project = new_project(path.name, LANGUAGES[lang], path.parent)
-    except WasmlrunError as error:
-        messages.error(error)
-        return error.exit_code
-    messages.info(f"{project.folder}: a worker in {project.language.title}")
-    messages.info(f"next: wasmlrun build {project.folder}")
-    return 0
+        messages.info(f"{project.folder}: a worker in {project.language.title}")
+        messages.info(f"next: wasmlrun build {project.folder}")
+
+    return silent(messages).run(work)

@@ -17,6 +17,7 @@ from wasmlrun.commands.reader import (
     Size,
     Whole,
 )
+from wasmlrun.report.registry import FILES
 from wasmlrun.support.limits import MOST, MOST_SECONDS
 
 if TYPE_CHECKING:
@@ -130,8 +131,17 @@ DIRS = Option(
     metavar="HOST:GUEST[:rw]",
     multiple=True,
 )
+REPORT_FILES = tuple(
+    Option((f"--{name}",), name, help, File(), "FILE") for name, help in FILES.items()
+)
+"""The forms of an answer that are written to a file."""
 ALL = (BACKEND, *DEVICE, *LIMITS, CACHE, TRACE, *VERBOSITY)
 """What every command that runs a guest has."""
+
+
+def report_files(values: Mapping[str, Any]) -> dict[str, Path | None]:
+    """The file of each form of `REPORT_FILES`, None where none is wanted."""
+    return {name: values[name] for name in FILES}
 
 
 def trace_from(path: Path | None, messages: Messages) -> Trace | None:

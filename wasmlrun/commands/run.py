@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wasmlrun.commands.options import ALL, DIRS
 from wasmlrun.commands.reader import Argument, Choice, Command, File, Flag, Option
+
+if TYPE_CHECKING:
+    from wasmlrun.trace.recorder import Trace
 
 
 def run_worker(
@@ -32,14 +35,15 @@ def run_worker(
     never a network.
     """
     from wasmlrun.commands.options import cache_from, chosen_limits, engines_from, trace_from
-    from wasmlrun.supervisor.blame import supervised
-    from wasmlrun.supervisor.parent import Death
+    from wasmlrun.commands.watched import in_child
+    from wasmlrun.report.reporter import silent
     from wasmlrun.supervisor.stages import Board
-    from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.support.errors import EXIT_OK
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
-    recorder = trace_from(trace, messages)
+    report = silent(messages)
+    recorder: Trace | None = None
 
     def work(board: Board) -> int:
         from wasmlrun.pipeline.plan import (
@@ -52,55 +56,50 @@ def run_worker(
         )
         from wasmlrun.pipeline.program import grant_of, response_body, run_program
         from wasmlrun.pipeline.protocols import wws
-        from wasmlrun.report.answers import write_raw
+        from wasmlrun.report.stdout import put_bytes
         from wasmlrun.support.limits import Limits, lowered, raised, with_limits
         from wasmlrun.support.records import replace
 
-        try:
-            path = find_worker(worker)
-            found = find_manifest(
-                Wishes(worker, manifest, allow_outside=rest["allow_outside"]), path
-            )
-            # a program's own output is what it is run for: it is bounded only when asked
-            unbounded = replace(Limits(), output=None if request is None else Limits().output)
-            asked = found.limits if found else {}
-            limits = with_limits(lowered(unbounded, asked), chosen_limits(rest))
-            for sentence in raised(unbounded, asked):
-                messages.warn(sentence)
-            cache = cache_from(rest["no_cache"], messages.detail)
-            engines = engines_from(rest, cache, messages)
-            path, grant = interpreted(
-                path, grant_of(found, dirs, variables, writable, input_layout, no_nn=no_nn)
-            )
-            run = run_program(
-                path,
-                arguments,
-                grant,
-                {
-                    **(preloaded(found) if found else {}),
-                    **named_models(models, allow_outside=rest["allow_outside"]),
-                },
-                engines,
-                limits,
-                cache,
-                board,
-                messages,
-                request=wws.request(*request, wws.read_body(body)) if request else None,
-                trace=recorder,
-            )
-            if request is None:
-                return run.exit_code
-            write_raw(response_body(run))
-        except WasmlrunError as error:
-            messages.error(error)
-            return error.exit_code
-        return 0
+        path = find_worker(worker)
+        found = find_manifest(Wishes(worker, manifest, allow_outside=rest["allow_outside"]), path)
+        # a program's own output is what it is run for: it is bounded only when asked
+        unbounded = replace(Limits(), output=None if request is None else Limits().output)
+        asked = found.limits if found else {}
+        limits = with_limits(lowered(unbounded, asked), chosen_limits(rest))
+        for sentence in raised(unbounded, asked):
+            messages.warn(sentence)
+        cache = cache_from(rest["no_cache"], messages.detail)
+        engines = engines_from(rest, cache, messages)
+        path, grant = interpreted(
+            path, grant_of(found, dirs, variables, writable, input_layout, no_nn=no_nn)
+        )
+        run = run_program(
+            path,
+            arguments,
+            grant,
+            {
+                **(preloaded(found) if found else {}),
+                **named_models(models, allow_outside=rest["allow_outside"]),
+            },
+            engines,
+            limits,
+            cache,
+            board,
+            messages,
+            request=wws.request(*request, wws.read_body(body)) if request else None,
+            trace=recorder,
+        )
+        if request is None:
+            return run.exit_code
+        put_bytes(response_body(run))
+        return EXIT_OK
 
-    def told(error: WasmlrunError, _: Death, __: Board) -> int:
-        messages.error(error)
-        return error.exit_code
+    def whole() -> int:
+        nonlocal recorder
+        recorder = trace_from(trace, messages)
+        return in_child(work, report, messages, trace=recorder)
 
-    return supervised(work, told, messages, recorder)
+    return report.run(whole)
 
 
 command = Command(

@@ -18,21 +18,20 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an interpreter.")
 def list_(as_json: bool) -> None:
     """List the interpreters and whether they are prepared."""
-    from wasmlrun.report.answers import write_rows
+    from wasmlrun.commands.told import tell
+    from wasmlrun.report.views.rows import rows
     from wasmlrun.toolkit.interpreters import RUNTIMES
 
-    write_rows(
-        [
-            {
-                "name": name,
-                "runtime": runtime.what,
-                "ready": runtime.ready,
-                "bytes": runtime.path.stat().st_size if runtime.ready else 0,
-            }
-            for name, runtime in RUNTIMES.items()
-        ],
-        as_json=as_json,
-    )
+    found = [
+        {
+            "name": name,
+            "runtime": runtime.what,
+            "ready": runtime.ready,
+            "bytes": runtime.path.stat().st_size if runtime.ready else 0,
+        }
+        for name, runtime in RUNTIMES.items()
+    ]
+    tell("runtimes", rows(found), as_json=as_json)
 
 
 @command.command()
@@ -40,20 +39,19 @@ def list_(as_json: bool) -> None:
 @verbosity_options
 def install(names: tuple[str, ...], verbosity: int) -> int:
     """Fetch, check, build and precompile interpreters: javascript, python, ruby."""
-    from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.report.reporter import silent
     from wasmlrun.support.messages import Messages
     from wasmlrun.toolkit.interpreters import RUNTIMES
     from wasmlrun.toolkit.interpreters.build import prepare
     from wasmlrun.toolkit.toolchains.installer import Installer
 
     messages = Messages(verbosity)
-    try:
+
+    def work() -> None:
         for name in names:
             prepare(RUNTIMES[name], Installer(messages, allowed=True))
-    except WasmlrunError as error:
-        messages.error(error)
-        return error.exit_code
-    return 0
+
+    return silent(messages).run(work)
 
 
 @command.command()

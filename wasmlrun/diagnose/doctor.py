@@ -18,6 +18,7 @@ from wasmlrun.pipeline.result import ImageResult
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.cache import Cache
 from wasmlrun.support.errors import WasmlrunError
+from wasmlrun.support.failure import Failure, failure_of
 from wasmlrun.support.messages import Messages
 
 
@@ -132,19 +133,19 @@ def _devices(engine: Engine) -> Sequence[str]:
 
 @dataclass
 class _Kept:
-    """A report that keeps the results."""
+    """A report that keeps what it is told."""
 
     results: list[ImageResult] = field(default_factory=list)
-    failures: list[WasmlrunError] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
     def prepare(self) -> None:
-        pass
+        """Nothing is shown."""
 
     def result(self, result: ImageResult) -> None:
         self.results.append(result)
 
-    def failure(self, image: str | None, error: WasmlrunError) -> None:
-        self.failures.append(error)
+    def failure(self, failure: Failure) -> None:
+        self.failures.append(failure)
 
 
 def _model_test(engines: EnginePool, cache: Cache, board: Board, messages: Messages) -> ModelTest:
@@ -164,7 +165,7 @@ def _model_test(engines: EnginePool, cache: Cache, board: Board, messages: Messa
             plan = make_plan(Wishes())
             classify([str(path)], plan, Options(), engines, cache, board, kept, messages)
         except WasmlrunError as error:
-            kept.failures.append(error)
+            kept.failures.append(failure_of(error))
     if kept.failures:
         return ModelTest(False, kept.failures[0].message)
     result = kept.results[0]

@@ -15,6 +15,7 @@ from wasmlrun.binary.module import ComponentFile, CoreModule
 from wasmlrun.diagnose import suggest
 from wasmlrun.manifest.reader import Manifest, read_manifest
 from wasmlrun.sandbox import import_origins
+from wasmlrun.supervisor.stages import Board, Stage
 from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadWorker, UsageFault
 from wasmlrun.support.limits import MAX_MODEL_BYTES
@@ -82,15 +83,15 @@ class ModelFacts:
 Facts = ProgramFacts | ManifestFacts | ModelFacts
 
 
-def look_into(path: Path) -> Facts:
-    """Look into a file.
+def look_into(path: Path, board: Board) -> Facts:
+    """Look into a file; the board hears when the engine reads a model.
 
     Raises:
         WasmlrunError: it is missing, damaged, or of no kind that is known here.
     """
     try:
         if path.is_dir():
-            return _model(path)
+            return _model(path, board)
         code = beneath.read(path, MAX_MODEL_BYTES)
     except FileNotFoundError:
         raise UsageFault(f"{path} does not exist") from None
@@ -105,7 +106,7 @@ def look_into(path: Path) -> Facts:
             f"{path} is WebAssembly of a version that is not known here",
             "modules of version 1 and components of version 13 are",
         )
-    return _model(path)
+    return _model(path, board)
 
 
 def program(path: Path, code: bytes) -> ProgramFacts:
@@ -218,10 +219,11 @@ def _manifest(path: Path, code: bytes) -> ManifestFacts:
     return ManifestFacts(manifest, len(code), asked, path.with_suffix(".wasm"))
 
 
-def _model(path: Path) -> ModelFacts:
+def _model(path: Path, board: Board) -> ModelFacts:
     from wasmlrun.engines.pool import EnginePool
     from wasmlrun.models.info import info_of
     from wasmlrun.support.model_source import read_model
 
-    info = info_of(read_model(path), str(path), EnginePool())
+    with board.doing(Stage.MODEL, f"model {path}"):
+        info = info_of(read_model(path), str(path), EnginePool())
     return ModelFacts(path, info, suggest.for_model(path, info))

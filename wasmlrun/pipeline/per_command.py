@@ -12,6 +12,7 @@ from wasmlrun.pipeline.plan import Options, Plan
 from wasmlrun.pipeline.result import ImageResult, Report
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.errors import EXIT_EXPECTATION, EXIT_OK, LimitExceeded, WasmlrunError
+from wasmlrun.support.failure import failure_of
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.process import bound_memory
 from wasmlrun.support.tasks import quick_handover
@@ -69,8 +70,7 @@ def _report(
 ) -> int:
     """Tell one image's outcome; returns its exit code."""
     if isinstance(outcome, WasmlrunError):
-        report.failure(name, outcome)
-        messages.error(outcome)
+        report.failure(failure_of(outcome, name))
         return outcome.exit_code
     report.result(outcome)
     if outcome.expectation is None or outcome.expectation.met:

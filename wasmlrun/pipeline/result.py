@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from wasmlrun.support.records import Record
 
 if TYPE_CHECKING:
-    from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.support.failure import Failure
     from wasmlrun.vision.labels import Prediction
 
 
@@ -43,5 +43,5 @@ class Report(Protocol):
     def result(self, result: ImageResult) -> None:
         """An image was classified."""
 
-    def failure(self, image: str | None, error: WasmlrunError) -> None:
-        """An image, or with None the whole command, failed."""
+    def failure(self, failure: Failure) -> None:
+        """An image, the failure's subject, could not be classified."""

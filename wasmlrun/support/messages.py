@@ -7,6 +7,7 @@ import sys
 from typing import TextIO
 
 from wasmlrun.support.errors import WasmlrunError
+from wasmlrun.support.failure import Failure, failure_of
 
 
 class Messages:
@@ -24,12 +25,16 @@ class Messages:
             )
 
     def error(self, error: WasmlrunError) -> None:
+        """An error, as `failure` tells it."""
+        self.failure(failure_of(error))
+
+    def failure(self, failure: Failure) -> None:
         """`error: …` and `hint: …`; the traceback under -v."""
-        if self.verbosity > 0:
-            self._write(_traceback(error))
-        self._write(f"error: {printable(error.message)}")
-        if error.hint:
-            self._write(f"hint: {printable(error.hint)}")
+        if self.verbosity > 0 and failure.cause is not None:
+            self._write(_traceback(failure.cause))
+        self._write(f"error: {printable(failure.message)}")
+        if failure.hint:
+            self._write(f"hint: {printable(failure.hint)}")
 
     def bug(self, error: BaseException) -> None:
         """An error that nobody foresaw: its kind, and the traceback under -v."""

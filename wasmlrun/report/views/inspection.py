@@ -1,41 +1,36 @@
-"""What `wasmlrun inspect` found, as a JSON object and as named lines."""
+"""The answer of `wasmlrun inspect`: a JSON object, and lines with names."""
 
 from __future__ import annotations
 
 import os
-import sys
 from typing import Any
 
 from wasmlrun.binary.module import Memory
 from wasmlrun.diagnose.inspection import Facts, Group, ManifestFacts, ModelFacts, ProgramFacts
 from wasmlrun.models.progress import size_text
-from wasmlrun.report import models
+from wasmlrun.report.answer import Answer, Table
+from wasmlrun.report.views import models
 from wasmlrun.support.messages import printable
 
-Record = dict[str, Any]
+Object = dict[str, Any]
 Lines = list[tuple[str, str]]
 
 
-def write(facts: Facts, *, as_json: bool) -> None:
-    """Everything, and on a terminal the suggested manifest as a block to paste."""
-    report = models.choose(as_json)
-    record, lines = described(facts)
-    suggestion = record.get("suggested_manifest")
-    if suggestion and not sys.stdout.isatty():
-        lines += [("suggestion", line) for line in suggestion.splitlines()]
-    report.facts(record, lines)
-    if suggestion and sys.stdout.isatty() and not as_json:
-        print("\nsuggested manifest:\n")
-        write_suggestion(facts)
+def answer(facts: Facts) -> Answer:
+    """Everything; on a terminal the suggested manifest is a block to paste."""
+    record, lines = _described(facts)
+    suggestion = record.get("suggested_manifest") or ""
+    footer = f"\nsuggested manifest:\n\n{suggestion}" if suggestion else ""
+    suggested = [("suggestion", line) for line in suggestion.splitlines()]
+    return Answer([record], [*lines, *suggested], Table(lines, footer))
 
 
-def write_suggestion(facts: Facts) -> None:
+def suggestion(facts: Facts) -> str:
     """The suggested manifest alone; nothing for a file that is one."""
-    if not isinstance(facts, ManifestFacts):
-        print(printable(facts.suggestion), end="", flush=True)
+    return "" if isinstance(facts, ManifestFacts) else printable(facts.suggestion)
 
 
-def described(facts: Facts) -> tuple[Record, Lines]:
+def _described(facts: Facts) -> tuple[Object, Lines]:
     """The JSON object and the lines for a person."""
     if isinstance(facts, ProgramFacts):
         return _program(facts)
@@ -44,9 +39,9 @@ def described(facts: Facts) -> tuple[Record, Lines]:
     return _model(facts)
 
 
-def _program(facts: ProgramFacts) -> tuple[Record, Lines]:
+def _program(facts: ProgramFacts) -> tuple[Object, Lines]:
     runs = not facts.missing and not facts.obstacles
-    record: Record = {
+    record: Object = {
         "file": str(facts.path),
         "kind": facts.kind,
         "size": facts.size,
@@ -74,7 +69,7 @@ def _program(facts: ProgramFacts) -> tuple[Record, Lines]:
     return record, lines
 
 
-def _group(group: Group) -> Record:
+def _group(group: Group) -> Object:
     return {
         "world": group.world,
         "names": list(group.imports),
@@ -88,7 +83,7 @@ def _short(name: str) -> str:
     return name.partition(".")[2] if name.startswith("wasi_") else name
 
 
-def _memory(memory: Memory) -> Record:
+def _memory(memory: Memory) -> Object:
     return {
         "minimum": memory.minimum,
         "maximum": memory.maximum,
@@ -105,9 +100,9 @@ def _memory_text(memory: Memory) -> str:
     return text + ", shared" * memory.shared + ", imported" * memory.imported
 
 
-def _manifest(facts: ManifestFacts) -> tuple[Record, Lines]:
+def _manifest(facts: ManifestFacts) -> tuple[Object, Lines]:
     manifest, here = facts.manifest, facts.worker.is_file()
-    record: Record = {
+    record: Object = {
         "file": str(manifest.path),
         "kind": "manifest",
         "size": facts.size,
@@ -150,7 +145,7 @@ def _manifest(facts: ManifestFacts) -> tuple[Record, Lines]:
     return record, lines
 
 
-def _model(facts: ModelFacts) -> tuple[Record, Lines]:
+def _model(facts: ModelFacts) -> tuple[Object, Lines]:
     about, lines = models.described(None, None, None, None, facts.info)
     record = {"file": str(facts.path), "kind": "model", **about}
     record["suggested_manifest"] = facts.suggestion

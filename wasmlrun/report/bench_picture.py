@@ -1,17 +1,13 @@
-"""A benchmark's results: a table, tab-separated lines, JSON, or a stacked bar as a picture."""
+"""A benchmark's stages as stacked bars: the picture that `wasmlrun bench --save` draws."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
 from wasmlrun.diagnose.bench import STAGES, Benchmark
-from wasmlrun.report.answers import SCHEMA
 
 COLORS = (
     "#4c566a",
@@ -24,23 +20,6 @@ COLORS = (
     "#bf616a",
     "#b48ead",
 )
-
-
-def write(result: Benchmark, *, as_json: bool) -> None:
-    """Print a result."""
-    if as_json:
-        print(json.dumps({"schema": SCHEMA, **asdict(result)}))
-        return
-    print(f"{'one-shot, ms':22}{'cold':>9}{'warm':>9}")
-    for stage in (*STAGES, "total"):
-        print(f"{stage:22}{result.cold[stage]:9.1f}{result.warm[stage]:9.1f}")
-    print(f"\n{'warm loop':22}" + "  ".join(f"{p} {ms:.1f} ms" for p, ms in result.latency.items()))
-    print(f"{'':22}{result.images_per_second:.1f} images a second")
-    print(
-        f"\n{'sandbox':22}{result.sandboxed_ms:.2f} ms with, {result.direct_ms:.2f} ms without: "
-        f"{result.sandboxed_ms - result.direct_ms:+.2f} ms"
-    )
-    sys.stdout.flush()
 
 
 def draw(result: Benchmark, path: Path) -> None:

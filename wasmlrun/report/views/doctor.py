@@ -1,24 +1,22 @@
-"""What `wasmlrun doctor` prints."""
+"""The answer of `wasmlrun doctor`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from wasmlrun.diagnose.doctor import Findings
-from wasmlrun.report.answers import SCHEMA
-from wasmlrun.support.messages import printable
+from wasmlrun.report.answer import Answer, Case
+
+if TYPE_CHECKING:
+    from wasmlrun.diagnose.doctor import Findings
 
 
-def write(findings: Findings, *, as_json: bool) -> None:
+def answer(findings: Findings) -> Answer:
     """One JSON object, or `STATE<TAB>WHAT<TAB>FACT` lines; a state is ok or FAILED."""
-    if as_json:
-        record = {"schema": SCHEMA, "healthy": findings.healthy, **asdict(findings)}
-        print(json.dumps(record, ensure_ascii=False), flush=True)
-        return
-    for healthy, what, fact in _lines(findings):
-        print(f"{'ok' if healthy else 'FAILED'}\t{what}\t{printable(fact, keep='')}", flush=True)
+    lines = [("ok" if ok else "FAILED", what, fact) for ok, what, fact in _lines(findings)]
+    cases = [Case(what, fault=None if ok else fact) for ok, what, fact in _lines(findings)]
+    return Answer([{"healthy": findings.healthy, **asdict(findings)}], lines, cases=cases)
 
 
 def _lines(findings: Findings) -> Iterator[tuple[bool, str, str]]:

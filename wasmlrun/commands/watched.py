@@ -1,0 +1,37 @@
+"""How a command does its work in a child process and tells what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from wasmlrun.supervisor.blame import supervised
+
+if TYPE_CHECKING:
+    from wasmlrun.report.reporter import Reporter
+    from wasmlrun.supervisor.parent import Death
+    from wasmlrun.supervisor.stages import Board
+    from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.support.messages import Messages
+    from wasmlrun.trace.recorder import Trace
+
+
+def in_child(
+    work: Callable[[Board], int | None],
+    report: Reporter[Any],
+    messages: Messages,
+    subject: str | None = None,
+    trace: Trace | None = None,
+) -> int:
+    """Work that native code may crash, and whatever it ends with told as of `subject`.
+
+    The child tells what it finds; this process speaks only when the child is dead.
+    """
+
+    def told(error: WasmlrunError, _: Death, __: Board) -> int:
+        return report.fail(error, subject)
+
+    def attempted(board: Board) -> int:
+        return report.attempt(lambda: work(board), subject)
+
+    return supervised(attempted, told, messages, trace)

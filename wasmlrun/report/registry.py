@@ -1,0 +1,36 @@
+"""The forms there are; each is a module of `wasmlrun.report.renderers`, imported when it is used.
+
+A form that is written to a file has its line in `FILES`; its option, `--NAME FILE`, follows from
+that in every command whose answers it can tell. Each module has `make`, which gives a `Renderer`
+for a stream or a path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TextIO
+
+from wasmlrun.report.answer import About, Renderer
+
+JSON, TABLE, LINES = "json_lines", "table", "lines"
+"""What stdout can get."""
+FILES = {"junit": "Write FILE as JUnit XML, one test case an image, for a CI server."}
+"""Name -> help of forms that are written to a file of their own."""
+
+
+def for_stream(as_json: bool, stream: TextIO, about: About) -> Renderer:
+    """JSON Lines if asked, a table on a terminal, tab-separated lines otherwise."""
+    return _make(JSON if as_json else TABLE if stream.isatty() else LINES, stream, about)
+
+
+def for_files(paths: Mapping[str, Path | None], about: About) -> list[Renderer]:
+    """A renderer for each form that was given a file."""
+    return [_make(name, path, about) for name, path in paths.items() if path is not None]
+
+
+def _make(name: str, target: TextIO | Path, about: About) -> Renderer:
+    made = import_module(f"wasmlrun.report.renderers.{name}").make(target, about)
+    assert isinstance(made, Renderer)
+    return made

@@ -1,0 +1,153 @@
+"""JUnit XML, which CI servers show: one test case for each thing that was asked for.
+
+Outcomes are kept in a nameless file, which the processes that share the work append to one after
+the other; the XML is made at the end, by the process that began, and gets its name when it is
+whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+from xml.etree import ElementTree
+
+from wasmlrun.report.answer import About, Answer, Renderer
+from wasmlrun.support.errors import UsageFault
+from wasmlrun.support.failure import Failure
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML 1.0 document may hold, not even escaped."""
+UNTOLD = {"error": "no outcome: the command ended before", "kind": "not-run"}
+
+
+class JUnit(Renderer):
+    """Test cases, of which some have a `failure` (not as expected) or an `error`."""
+
+    def __init__(self, path: Path, about: About) -> None:
+        self._path = path
+        self._about = about
+        self._kept: IO[bytes] | None = None
+
+    def begin(self) -> None:
+        """See whether the file can be written."""
+        folder = self._path.parent
+        if self._path.is_dir():
+            raise self._fault("is a folder")
+        if not folder.is_dir():
+            raise self._fault(f"the folder {folder} does not exist")
+        if not os.access(self._path if self._path.exists() else folder, os.W_OK):
+            raise self._fault("may not be written")
+        # no name, so nothing is left of it; the position is shared with processes forked off
+        self._kept = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - as long as the process
+
+    def result(self, answer: Answer) -> None:
+        """Keep its cases."""
+        for case in answer.cases:
+            outcome = {"subject": case.subject, "seconds": case.seconds}
+            self._keep(outcome if case.fault is None else {**outcome, "fault": case.fault})
+
+    def failure(self, failure: Failure) -> None:
+        """Keep it."""
+        text = failure.message + (f"\nhint: {failure.hint}" if failure.hint else "")
+        self._keep({"subject": failure.subject, "error": text, "kind": failure.code})
+
+    def end(self, exit_code: int) -> None:
+        """Write the file."""
+        if self._kept is None:
+            return
+        self._kept.seek(0)
+        outcomes = [json.loads(line) for line in self._kept.read().splitlines()]
+        self._kept.close()
+        data = self._document(_sorted_by_subject(outcomes, self._about))
+        try:
+            _write_whole(self._path, data)
+        except OSError as e:
+            raise self._fault(e.strerror or str(e)) from e
+
+    def _keep(self, outcome: dict[str, Any]) -> None:
+        if self._kept is not None:
+            self._kept.write(json.dumps(outcome).encode() + b"\n")
+
+    def _document(self, outcomes: list[dict[str, Any]]) -> bytes:
+        counts = {
+            "tests": len(outcomes),
+            "failures": sum("fault" in outcome for outcome in outcomes),
+            "errors": sum("error" in outcome for outcome in outcomes),
+            "skipped": 0,
+            "time": _seconds(sum(outcome.get("seconds", 0.0) for outcome in outcomes)),
+        }
+        root = ElementTree.Element("testsuites", _attributes(name="wasmlrun", **counts))
+        name = f"wasmlrun {self._about.command}"
+        suite = ElementTree.SubElement(root, "testsuite", _attributes(name=name, **counts))
+        for outcome in outcomes:
+            case = ElementTree.SubElement(
+                suite,
+                "testcase",
+                _attributes(
+                    classname=f"wasmlrun.{self._about.command}",
+                    name=outcome["subject"],
+                    time=_seconds(outcome.get("seconds", 0.0)),
+                ),
+            )
+            for key, tag in (("fault", "failure"), ("error", "error")):
+                if key in outcome:
+                    text = outcome[key]
+                    kind = outcome.get("kind", "not-as-expected")
+                    said = _attributes(message=text.partition("\n")[0], type=kind)
+                    ElementTree.SubElement(case, tag, said).text = _allowed(text)
+        ElementTree.indent(root)
+        data: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+        return data + b"\n"
+
+    def _fault(self, what: str) -> UsageFault:
+        return UsageFault(f"--junit {self._path}: {what}", "name a file to write to")
+
+
+make = JUnit
+
+
+def _sorted_by_subject(outcomes: list[dict[str, Any]], about: About) -> list[dict[str, Any]]:
+    """One outcome for each thing asked for, in that order; then what nobody asked for.
+
+    What failed without a subject is the reason why the rest has no outcome.
+    """
+    of: dict[str | None, list[dict[str, Any]]] = {}
+    for outcome in outcomes:
+        of.setdefault(outcome["subject"], []).append(outcome)
+    whole = of.pop(None, [])
+    reason = whole[-1] if whole else UNTOLD
+    asked = about.subjects
+    found = [of[s].pop(0) if of.get(s) else {**reason, "subject": s} for s in asked]
+    if asked:  # an answer that was being written when a process crashed has come twice
+        return found
+    others = [outcome for outcome in outcomes if outcome["subject"] is not None]
+    return others + [{**outcome, "subject": about.command} for outcome in whole]
+
+
+def _attributes(**values: object) -> dict[str, str]:
+    return {name: _allowed(str(value)) for name, value in values.items()}
+
+
+def _allowed(text: str) -> str:
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """A file that was there stays as it is until the new one is whole; a device gets the bytes."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    new = path.with_name(f".{path.name[:100]}.{os.getpid()}")
+    try:
+        new.write_bytes(data)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,0 +1,91 @@
+"""What a person sees at a terminal. Failures are told on stderr only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from wasmlrun.report.answer import About, Answer, Ranking, Renderer, Table
+from wasmlrun.report.renderers.lines import as_text
+from wasmlrun.report.stdout import put
+from wasmlrun.support.messages import printable
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+BAR_WIDTH = 24
+
+
+class Tables(Renderer):
+    """Columns, bars, and otherwise the lines of an answer."""
+
+    def __init__(self, stream: TextIO, about: About) -> None:
+        self._stream = stream
+
+    def prepare(self) -> None:
+        """Import what draws: only here, a pipe or --json needs no rich."""
+        import rich.bar
+        import rich.console
+        import rich.table  # noqa: F401 - to be there when the result is
+
+    def result(self, answer: Answer) -> None:
+        """Its picture, or its lines where it has none."""
+        picture = answer.picture
+        if picture is None:
+            put(self._stream, as_text(answer.lines))
+        elif isinstance(picture, Ranking):
+            self._ranking(picture)
+        else:
+            self._table(picture)
+
+    def _ranking(self, ranking: Ranking) -> None:
+        """The title, then a row of name, score and bar for each."""
+        from rich.bar import Bar
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(
+            title=_text(ranking.title, bold=True),
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+            show_header=False,
+        )
+        table.add_column("label", overflow="fold")
+        table.add_column("score", justify="right", no_wrap=True)
+        table.add_column("bar", width=BAR_WIDTH)
+        for rank, (name, score) in enumerate(ranking.rows):
+            table.add_row(
+                _text(name, bold=rank == 0),
+                Text(f"{score:.1%}" if 0 <= score <= 1 else f"{score:.4g}"),
+                # of block characters, so that it is a bar without colours too
+                Bar(1.0, 0.0, min(max(score, 0.0), 1.0), width=BAR_WIDTH, color="green"),
+            )
+        Console(file=self._stream, highlight=False).print(table)
+
+    def _table(self, table: Table) -> None:
+        if table.rows:
+            self._columns(table.rows)
+        if table.footer:
+            put(self._stream, printable(table.footer))
+
+    def _columns(self, rows: Sequence[Sequence[str]]) -> None:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for _ in rows[0]:
+            table.add_column(overflow="fold")
+        for first, *others in rows:
+            table.add_row(_text(first, bold=True), *map(_text, others))
+        Console(file=self._stream, highlight=False).print(table)
+
+
+def _text(cell: str, *, bold: bool = False) -> Text:
+    from rich.text import Text
+
+    return Text(printable(cell, keep=""), style="bold" if bold else "")
+
+
+make = Tables

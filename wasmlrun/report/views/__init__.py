@@ -1,0 +1,1 @@
+"""What commands find out, as answers that every form can show."""

@@ -1,0 +1,49 @@
+"""The answer for one image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from wasmlrun.report.answer import Answer, Case, Ranking
+
+if TYPE_CHECKING:
+    from wasmlrun.pipeline.result import ImageResult
+
+
+def answer(result: ImageResult) -> Answer:
+    """Its predictions, the highest first."""
+    lines = [
+        (result.image, p.label, f"{p.score:.4f}", "" if p.index is None else str(p.index))
+        for p in result.predictions
+    ]
+    ranking = Ranking(result.image, [(p.label, p.score) for p in result.predictions])
+    return Answer([record(result)], lines, ranking, [_case(result)])
+
+
+def record(result: ImageResult) -> dict[str, Any]:
+    """`image`, `worker`, `model`, `predictions`, `timings_ms`, and `expected` if asked."""
+    entry: dict[str, Any] = {
+        "image": result.image,
+        "worker": result.worker,
+        "model": result.model,
+        "predictions": [
+            {"index": p.index, "label": p.label, "score": p.score} for p in result.predictions
+        ],
+        "timings_ms": {name: round(ms, 2) for name, ms in result.timings_ms.items()},
+    }
+    if result.expectation is not None:
+        entry["expected"] = {
+            "labels": result.expectation.labels,
+            "min_score": result.expectation.min_score,
+            "met": result.expectation.met,
+        }
+    return entry
+
+
+def _case(result: ImageResult) -> Case:
+    seconds = result.timings_ms.get("total", 0.0) / 1000
+    if result.expectation is None or result.expectation.met:
+        return Case(result.image, seconds)
+    from wasmlrun.pipeline.expectation import unmet
+
+    return Case(result.image, seconds, unmet(result))
