@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from kit.core_guests import EXIT_7, TRAP, printing
+from kit.wasi_guests import BADF, NN_GUEST, NOTCAPABLE, PERM, opening, strings
 
 import wasmlrun
 from wasmlrun.commands.usage import COMMANDS
@@ -203,8 +204,6 @@ def test_run_passes_streams_and_the_exit_code_through(
 def test_options_stand_before_or_after_the_worker_and_the_rest_is_the_guests(
     run_cli: CLI, make_worker: CLI, tmp_path: Path
 ) -> None:
-    from test_worker import strings
-
     path = make_worker(tmp_path, strings("args"))
     for args in (["--no-nn", path, "--", "-v", "x"], [path, "--no-nn", "--", "-v", "x"]):
         outcome = run_cli(["run", *args])
@@ -214,8 +213,6 @@ def test_options_stand_before_or_after_the_worker_and_the_rest_is_the_guests(
 def test_the_command_line_is_the_grant_without_a_manifest(
     run_cli: CLI, make_worker: CLI, tmp_path: Path
 ) -> None:
-    from test_worker import BADF, NOTCAPABLE, PERM, opening, strings
-
     path = make_worker(tmp_path, strings("environ"))
     outcome = run_cli(["run", path, "--env", "A=1", "--env", "B=x=y"], env={"SECRET": "s"})
     assert outcome.stdout == "A=1\0B=x=y\0"
@@ -252,8 +249,6 @@ def test_a_bad_grant_is_refused_before_anything_runs(
 
 
 def test_no_nn_takes_wasi_nn_away(run_cli: CLI, make_worker: CLI, tmp_path: Path) -> None:
-    from test_worker import NN_GUEST
-
     path = make_worker(tmp_path, NN_GUEST)
     assert run_cli(["run", path]).code == 0
     outcome = run_cli(["run", path, "--no-nn"])
