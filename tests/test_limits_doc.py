@@ -13,7 +13,7 @@ import pytest
 from fuzz.targets import all_targets
 
 from wasmlrun.commands.clickform import wasmlrun
-from wasmlrun.support.limits import FLAGS, GIB, KIB, MIB, NAMES, Limits
+from wasmlrun.support.limits import GIB, KIB, MIB, TABLE, Limits
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
@@ -50,13 +50,14 @@ def shown(name: str) -> str:
 
 
 def test_every_limit_is_there() -> None:
-    assert list(LIMITS) == list(NAMES)
+    assert list(LIMITS) == list(TABLE)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TABLE)
 def test_default_flag_and_key(name: str) -> None:
     row = LIMITS[name]
-    assert row[1:4] == [shown(name), f"`{FLAGS[name]}`", f"`{name}`"]
+    limit = TABLE[name]
+    assert row[1:5] == [shown(name), f"`{limit.flag}`", f"`{name}`", limit.bounds]
 
 
 @pytest.mark.parametrize("command", ["classify", "run"])
@@ -64,7 +65,7 @@ def test_the_commands_have_the_flags(command: str) -> None:
     found = wasmlrun.get_command(click.Context(wasmlrun), command)
     assert found is not None
     options = {option for parameter in found.params for option in parameter.opts}
-    assert set(FLAGS.values()) <= options
+    assert {limit.flag for limit in TABLE.values()} <= options
 
 
 @pytest.mark.parametrize("row", FIXED, ids=lambda row: row[0])

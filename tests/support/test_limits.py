@@ -22,13 +22,12 @@ from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.errors import BadManifest, LimitExceeded
 from wasmlrun.support.limits import (
-    FLAGS,
     GIB,
     KIB,
     MIB,
     MOST,
     MOST_SECONDS,
-    NAMES,
+    TABLE,
     Limits,
     exceeded,
     lowered,
@@ -132,7 +131,7 @@ def sentence(name: str, value: float) -> str:
 
 
 def test_there_is_a_guest_for_each_limit() -> None:
-    assert set(CASES) == set(NAMES) == set(FLAGS)
+    assert set(CASES) == set(TABLE)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -140,9 +139,9 @@ def test_over_the_limit_of_a_flag(
     name: str, worker_of: Callable[..., list[str]], run_cli: Callable[..., Outcome]
 ) -> None:
     low = CASES[name].low
-    outcome = run_cli([*worker_of(name), FLAGS[name], str(low)])
+    outcome = run_cli([*worker_of(name), TABLE[name].flag, str(low)])
     assert (outcome.code, outcome.stderr[: len(sentence(name, low))]) == (5, sentence(name, low))
-    hint = f"hint: raise it with {FLAGS[name]}\n"
+    hint = f"hint: raise it with {TABLE[name].flag}\n"
     assert hint in outcome.stderr
 
 
@@ -161,7 +160,7 @@ def test_a_flag_overrides_the_manifest_and_below_the_limit_all_is_well(
 ) -> None:
     case = CASES[name]
     arguments = worker_of(name, f"[limits]\n{name} = {case.low}\n")
-    outcome = run_cli([*arguments, FLAGS[name], str(case.high)])
+    outcome = run_cli([*arguments, TABLE[name].flag, str(case.high)])
     assert (outcome.code, outcome.stderr) == (0, "")
 
 
@@ -179,12 +178,12 @@ def test_a_manifest_raises_no_limit(
         return
     assert outcome.stderr.startswith(
         f"warning: the manifest asks for {name} = {MOST}; a manifest can only lower limits, "
-        f"and it stays at {most}: {FLAGS[name]} raises it\n"
+        f"and it stays at {most}: {TABLE[name].flag} raises it\n"
     )
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "true", '"1"', "1.5", "nan", "inf", "[1]"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TABLE)
 def test_what_is_no_limit(
     name: str, value: str, tmp_path: Path, make_worker: Callable[..., Path]
 ) -> None:
@@ -196,7 +195,7 @@ def test_what_is_no_limit(
         read_manifest(manifest.with_suffix(".toml"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TABLE)
 def test_a_limit_beyond_all_numbers(
     name: str,
     tmp_path: Path,
@@ -207,7 +206,7 @@ def test_a_limit_beyond_all_numbers(
     worker = make_worker(tmp_path, ENDLESS, f'version = "1"\n[limits]\n{name} = {10**30}\n')
     with pytest.raises(BadManifest, match=re.escape(f"limits.{name} must be at most {most}")):
         read_manifest(worker.with_suffix(".toml"))
-    assert invoke("run", worker, FLAGS[name], str(10**30)).code == 2
+    assert invoke("run", worker, TABLE[name].flag, str(10**30)).code == 2
 
 
 @pytest.mark.parametrize("name", ENDS_BY_ITSELF)
@@ -216,7 +215,9 @@ def test_the_largest_limit_is_one(
 ) -> None:
     if name == "process_memory":
         pytest.skip("no machine has so much to give")
-    outcome = run_cli([*worker_of(name), FLAGS[name], str(MOST), "--timeout", str(MOST_SECONDS)])
+    outcome = run_cli(
+        [*worker_of(name), TABLE[name].flag, str(MOST), "--timeout", str(MOST_SECONDS)]
+    )
     assert (outcome.code, outcome.stderr) == (0, "")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wasmlrun.commands.reader import (
+    FACTORS,
     VERBOSITY,
     Choice,
     File,
@@ -18,7 +19,7 @@ from wasmlrun.commands.reader import (
     Whole,
 )
 from wasmlrun.report.registry import FILES
-from wasmlrun.support.limits import MOST, MOST_SECONDS
+from wasmlrun.support.limits import MOST, MOST_SECONDS, TABLE, Limit
 
 if TYPE_CHECKING:
     from wasmlrun.engines.pool import EnginePool
@@ -66,12 +67,26 @@ CACHE = Option(
 )
 
 
-def _limit(flag: str, name: str, kind: Kind, metavar: str, text: str) -> Option:
-    return Option((flag,), f"limit_{name}", f"Limit: {text}", kind, metavar)
+def _limit(limit: Limit) -> Option:
+    kind: Kind = Whole(1, MOST)
+    if limit.is_time:
+        kind = Number(0, MOST_SECONDS)
+    elif limit.is_size:
+        kind = Size(MOST)
+    text = f"Limit: {limit.help} Default: {_default(limit)}."
+    return Option((limit.flag,), f"limit_{limit.name}", text, kind, limit.metavar)
 
 
-_COUNT = Whole(1, MOST)
-_SIZE = Size(MOST)
+def _default(limit: Limit) -> str:
+    """As it would be written on a command line."""
+    if limit.default is None:
+        return limit.unlimited
+    if not limit.is_size:
+        return f"{limit.default:.0f}"
+    letter, factor = [(x, f) for x, f in FACTORS.items() if limit.default % f == 0][-1]
+    return f"{limit.default // factor}{letter}"
+
+
 LIMITS = (
     Option(
         ("--allow-outside",),
@@ -79,49 +94,7 @@ LIMITS = (
         "Let a manifest, and what stands beside a file, lead outside of its own folder.",
         Flag(),
     ),
-    _limit(
-        "--timeout",
-        "timeout",
-        Number(0, MOST_SECONDS),
-        "SECONDS",
-        "Wall clock for the whole command. Default: 60.",
-    ),
-    _limit(
-        "--fuel",
-        "fuel",
-        _COUNT,
-        "UNITS",
-        "Instructions of one run, the same on every machine. Default: any number.",
-    ),
-    _limit("--max-memory", "memory", _SIZE, "BYTES", "Linear memory. Default: 1G."),
-    _limit("--max-table", "table", _COUNT, "N", "Elements of a table. Default: 1000000."),
-    _limit("--max-instances", "instances", _COUNT, "N", "Core instances. Default: 256."),
-    _limit(
-        "--max-model-size",
-        "model_size",
-        _SIZE,
-        "BYTES",
-        "A model that the worker loads. Default: 1G.",
-    ),
-    _limit("--max-graphs", "graphs", _COUNT, "N", "Graphs alive at once. Default: 16."),
-    _limit(
-        "--max-contexts", "contexts", _COUNT, "N", "Execution contexts alive at once. Default: 64."
-    ),
-    _limit(
-        "--max-tensor-bytes",
-        "tensor_bytes",
-        _SIZE,
-        "BYTES",
-        "Tensors alive at once. Default: 1G.",
-    ),
-    _limit(
-        "--max-process-memory",
-        "process_memory",
-        _SIZE,
-        "BYTES",
-        "Writable memory of the whole process. Default: 8G.",
-    ),
-    _limit("--max-output", "output", _SIZE, "BYTES", "What the worker prints. Default: 16M."),
+    *map(_limit, TABLE.values()),
 )
 """The limits a worker runs under."""
 DIRS = Option(

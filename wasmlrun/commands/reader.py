@@ -92,7 +92,7 @@ class Size(Record):
     def read(self, word: str) -> int:
         """Raises ValueError when it is no size above 0."""
         match = re.fullmatch(r"([0-9]+)([KMG]?)(?:i?B)?", word, re.IGNORECASE | re.ASCII)
-        size = int(match[1]) * _FACTORS[match[2].upper()] if match else 0
+        size = int(match[1]) * FACTORS[match[2].upper()] if match else 0
         if not 0 < size <= self.most:
             raise ValueError(f"{word!r} is no size: write 1000000, 512M or 2G")
         return size
@@ -155,7 +155,7 @@ VERBOSE = Option(
 VERBOSITY = (QUIET, VERBOSE)
 """They are one parameter, `verbosity`."""
 
-_FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def read(command: Command, words: Sequence[str]) -> dict[str, Any] | None:

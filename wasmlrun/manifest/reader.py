@@ -17,8 +17,8 @@ from typing import Any, Final
 from wasmlrun.engines import registry
 from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadManifest
-from wasmlrun.support.limits import MAX_MANIFEST_BYTES, MOST, MOST_SECONDS
-from wasmlrun.support.limits import NAMES as LIMITS
+from wasmlrun.support.limits import MAX_MANIFEST_BYTES
+from wasmlrun.support.limits import TABLE as LIMITS
 from wasmlrun.support.paths import exists, is_dir
 from wasmlrun.support.records import NOTHING, Record, defaults
 
@@ -270,17 +270,16 @@ class _Reader:
         return tuple(digest.removeprefix("sha256:") for digest in digests)
 
     def _limits(self, table: dict[str, Any]) -> dict[str, Any]:
-        self._known(table, "limits.", LIMITS)
+        self._known(table, "limits.", tuple(LIMITS))
         for name, value in table.items():
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
             if not number or not 0 < value < float("inf"):
                 raise self._fault(f"limits.{name}", "must be a number above 0")
-            if name != "timeout" and not isinstance(value, int):
+            if not LIMITS[name].is_time and not isinstance(value, int):
                 raise self._fault(f"limits.{name}", "must be a whole number")
-            most = MOST_SECONDS if name == "timeout" else MOST
-            if value > most:
-                raise self._fault(f"limits.{name}", f"must be at most {most:g}")
-        return {name: float(v) if name == "timeout" else v for name, v in table.items()}
+            if value > LIMITS[name].most:
+                raise self._fault(f"limits.{name}", f"must be at most {LIMITS[name].most:g}")
+        return {name: float(v) if LIMITS[name].is_time else v for name, v in table.items()}
 
     def _preloads(self, table: dict[str, Any]) -> tuple[Preload, ...]:
         key = "features.wasi_nn.preload_models"
