@@ -32,6 +32,7 @@ LAYERS = [
     "models",
     "vision",
     "manifest",
+    "testing",
     "engines",
     "wasmtime_c",
     "binary",

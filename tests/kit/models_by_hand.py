@@ -18,6 +18,11 @@ _MATRIX = [
 ]
 
 
+def colours_matrix() -> list[list[float]]:
+    """One row a channel, one column a class."""
+    return _MATRIX
+
+
 def colours_ir(
     dtype: str = "f32", *, side: str = "4", softmax: bool = False, layout: str = "NHWC"
 ) -> tuple[bytes, bytes]:

@@ -39,7 +39,7 @@ class EnginePool:
         self._backend = backend
         self._tell = tell
         self._choose_device = DeviceChoice(device, warn, strict=strict_device)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._engines: dict[str, Engine] = {}
         self._chosen: dict[tuple[Encoding, tuple[str, ...]], Engine] = {}
         if backend is not None:
@@ -134,9 +134,10 @@ class EnginePool:
             )
 
     def _made(self, name: str) -> Engine:
-        if name not in self._engines:
-            self._engines[name] = registry.get(name, self._settings)
-        return self._engines[name]
+        with self._lock:
+            if name not in self._engines:
+                self._engines[name] = registry.get(name, self._settings)
+            return self._engines[name]
 
 
 def _not_allowed(encoding: Encoding, allowed: Sequence[str]) -> NoEngineError:

@@ -8,7 +8,8 @@ choosing an engine, so that is done only where wasmlrun's own do not do.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -80,7 +81,7 @@ def readers(encoding: Encoding) -> list[About]:
 
 def installed() -> list[str]:
     """The names of the engines that can be used, in the order of `names`."""
-    return [name for name in names() if is_installed(_package(name).ABOUT)]
+    return [a.name for a in _abouts(names()) if is_installed(a)]
 
 
 def preferred() -> str:
@@ -89,15 +90,24 @@ def preferred() -> str:
     Raises:
         NoEngineError: none is installed.
     """
-    found = [a for a in (_package(name).ABOUT for name in _own()) if is_installed(a)]
+    found = [a for a in _abouts(_own()) if is_installed(a)]
     if not found:
         raise NoEngineError("no engine is installed", "wasmlrun engines says how to install one")
     return min(found, key=lambda a: (-a.priority, a.name)).name
 
 
-def _reading(encoding: Encoding, candidates: Sequence[str]) -> list[About]:
-    found = [a for a in (_package(n).ABOUT for n in candidates) if encoding in a.encodings]
+def _reading(encoding: Encoding, candidates: Iterable[str]) -> list[About]:
+    found = [a for a in _abouts(candidates) if encoding in a.encodings]
     return sorted(found, key=lambda a: (-a.priority, a.name))
+
+
+def _abouts(candidates: Iterable[str]) -> list[About]:
+    """Of those whose package can be imported; the others are told of when they are named."""
+    found = []
+    for name in candidates:
+        with suppress(NoEngineError):
+            found.append(_package(name).ABOUT)
+    return found
 
 
 @cache

@@ -94,6 +94,10 @@ _FREES = (
 )
 
 
+# the last: there is no room for a thread's stack
+_WANT_OF_MEMORY = ("bad_alloc", "Failed to allocate", "Resource temporarily unavailable")
+
+
 class Library:
     """The loaded library. Calls raise EngineError with OpenVINO's own message."""
 
@@ -119,7 +123,7 @@ class Library:
         """Call a function that returns a status. Raises EngineError when it is not OK."""
         if getattr(self._dll, name)(*arguments) != 0:
             sentence = self._last_error()
-            if "bad_alloc" in sentence or "Failed to allocate" in sentence:
+            if any(word in sentence for word in _WANT_OF_MEMORY):
                 raise OutOfMemoryError(sentence)
             raise EngineError(sentence)
 
