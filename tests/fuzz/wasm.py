@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
@@ -31,6 +30,7 @@ from fuzz.target import ACCEPTED, REFUSED, Broken, Target
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.manifest.reader import Mount
+from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.errors import WasmlrunError
@@ -102,11 +102,9 @@ class Wasm(Target[bytes]):
             Mount(self._folder / "read", "/read"),
             Mount(self._folder / "write", "/write", True),
         )
-        runtime = Runtime(LIMITS)
-        runtime.start_clock(time.monotonic() + LIMITS.timeout)
         try:
-            linked = Worker(runtime, path).linked(Grant(mounts, {"A": "b"}, nn=True))
-            linked.run(session=session, stdin=b"stdin")
+            linked = Worker(Runtime(LIMITS), path).linked(Grant(mounts, {"A": "b"}, nn=True))
+            linked.run(session=session, clock=Clock.after(LIMITS.timeout), stdin=b"stdin")
         except WasmlrunError:
             return REFUSED
         finally:

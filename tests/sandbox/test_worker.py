@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from wasmlrun import wasmtime_c
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.manifest.reader import Mount
+from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.outcome import GuestRun
 from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board
@@ -38,10 +39,8 @@ def run(tmp_path: Path, make_worker: Callable[..., Path]) -> Callable[..., Guest
     ) -> GuestRun:
         granted = Grant(mounts, environ or {})
         path = make_worker(tmp_path / "guest", wat)
-        runtime = Runtime(limits or Limits())
-        runtime.start_clock(time.monotonic() + timeout)
-        linked = Worker(runtime, path).linked(granted)
-        return linked.run(session=None, **how)  # type: ignore[arg-type]
+        linked = Worker(Runtime(limits or Limits()), path).linked(granted)
+        return linked.run(session=None, clock=Clock.after(timeout), **how)  # type: ignore[arg-type]
 
     return run_guest
 
@@ -183,25 +182,65 @@ def test_a_time_that_ends_while_an_instance_is_made_is_not_missed(
     runtime = Runtime(Limits(timeout=1))
     linked = Worker(runtime, path).linked(Grant(nn=True))
 
+    clock = Clock.after(0.2)
+
     def ringing(make: Callable[..., object]) -> Callable[..., object]:
         def made(*arguments: object) -> object:
-            runtime.start_clock(time.monotonic())
-            while not runtime.timed_out:
-                time.sleep(0.01)
-            time.sleep(0.05)  # until the epoch has ended as well
+            time.sleep(0.3)
             return make(*arguments)
 
         return made
 
     where = wasmtime_c if kind == "module" else sandbox_component
     monkeypatch.setattr(where, "Store", ringing(where.Store))
-    # a tick that was missed is followed by another, so that the test ends
-    threading.Timer(4, lambda: [interrupt() for interrupt in runtime._interrupts]).start()
-    started = time.monotonic()
     session = Session(GraphPool(EnginePool.of(FakeEngine()), Board()), {})
     with pytest.raises(LimitExceeded, match="the timeout limit of 1 s was reached"):
-        linked.run(session=session)
-    assert time.monotonic() - started < 3
+        linked.run(session=session, clock=clock)
+
+
+def test_guests_of_one_engine_have_deadlines_of_their_own(
+    tmp_path: Path, make_worker: Callable[..., Path]
+) -> None:
+    # runs until its byte of standard input, a number of tenths of a second, is over by its clock
+    waits = program(
+        """(drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+        (drop (call $now (i32.const 1) (i64.const 0) (i32.const 24)))
+        (local.set $end (i64.add (i64.load (i32.const 24))
+          (i64.mul (i64.load8_u (i32.const 16)) (i64.const 100000000))))
+        (loop $on (drop (call $now (i32.const 1) (i64.const 0) (i32.const 24)))
+          (br_if $on (i64.lt_u (i64.load (i32.const 24)) (local.get $end))))
+        (call $proc_exit (i32.const 7))""",
+        before="""(import "wasi_snapshot_preview1" "clock_time_get" (func $now
+          (param i32 i64 i32) (result i32)))""",
+        data={0: b"\x10\0\0\0\x01\0\0\0"},
+    ).replace('(func (export "_start")', '(func (export "_start") (local $end i64)')
+    worker = Worker(Runtime(Limits(timeout=0.3)), make_worker(tmp_path, waits))
+
+    def outcome(tenths: int, seconds: float) -> int | str:
+        try:
+            stdin, clock = bytes([tenths]), Clock.after(seconds)
+            return worker.linked(Grant()).run(session=None, stdin=stdin, clock=clock).exit_code
+        except LimitExceeded as error:
+            return error.limit
+
+    with ThreadPoolExecutor(4) as threads:
+        # the first to be interrupted is neither the first nor the last that started
+        kinds = [(9, 60.0), (90, 0.6), (90, 0.2), (4, 30.0)]
+        assert list(threads.map(lambda kind: outcome(*kind), kinds)) == [7, "timeout", "timeout", 7]
+    # an engine that was idle for a while counts its epochs from now on
+    time.sleep(0.3)
+    assert (outcome(1, 30), outcome(90, 0.2), outcome(1, 30)) == (7, "timeout", 7)
+
+
+def test_an_instance_may_have_limits_of_its_own(
+    tmp_path: Path, make_worker: Callable[..., Path]
+) -> None:
+    # exits with 1 when it gets no second page
+    grows = program("(call $proc_exit (i32.eq (memory.grow (i32.const 1)) (i32.const -1)))")
+    linked = Worker(Runtime(Limits()), make_worker(tmp_path, grows)).linked(Grant())
+    assert linked.run(session=None).exit_code == 0
+    with pytest.raises(LimitExceeded, match="the memory limit of 65536 bytes"):
+        linked.run(session=None, limits=Limits(memory=65536))
 
 
 def test_a_guest_cannot_pretend_to_have_reached_a_limit(run: Callable[..., GuestRun]) -> None:

@@ -226,8 +226,8 @@ def test_far_more_than_the_limit_is_one_sentence_too(side: int) -> None:
         f"image photo.jpg has {side} × {side} pixels, more than the limit of 100 megapixels",
         hint,
     )
-    # of a format whose pixels Pillow counts itself
-    message = f"image photo.jpg has {side * side} pixels, more than the limit of 100 megapixels"
+    # of a format that is found by asking all of them
+    message = f"image photo.jpg has {side} × {side} pixels, more than the limit of 100 megapixels"
     assert refusal(f"P6\n{side} {side}\n255\n".encode()) == (message, hint)
 
 

@@ -32,6 +32,7 @@ from wasmlrun.binary.component import read
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.engines.protocol import Engine, Port
 from wasmlrun.manifest.grant import Grant
+from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.cache import Cache
@@ -417,12 +418,10 @@ def test_the_memory_limit_holds_for_components(run: ComponentRunner) -> None:
 def test_an_endless_component_is_stopped(run: ComponentRunner, tmp_path: Path) -> None:
     path = tmp_path / "endless.wasm"
     path.write_bytes(wasmtime.wat2wasm(component(f"(loop $l (br $l)) {OK}", NEWEST)))
-    runtime = Runtime(Limits(timeout=0.2))
-    linked = Worker(runtime, path).linked(Grant(nn=True))
-    runtime.start_clock(time.monotonic() + 0.2)
+    linked = Worker(Runtime(Limits(timeout=0.2)), path).linked(Grant(nn=True))
     session = Session(GraphPool(EnginePool.of(FakeEngine()), Board()), {})
     with pytest.raises(LimitExceeded, match=r"limit of 0\.2 s"):
-        linked.run(session=session)
+        linked.run(session=session, clock=Clock.after(0.2))
 
 
 def test_a_component_that_writes_too_much_is_stopped(run: ComponentRunner) -> None:

@@ -7,7 +7,6 @@ folder that holds a secret outside the mounts and files inside that must not cha
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -274,7 +273,7 @@ def run(
     import wasmtime
 
     from wasmlrun.engines.pool import EnginePool
-    from wasmlrun.sandbox.clock import Runtime
+    from wasmlrun.sandbox.clock import Clock, Runtime
     from wasmlrun.sandbox.worker import Worker
     from wasmlrun.supervisor.stages import Board
     from wasmlrun.wasi_nn.session import GraphPool, Session
@@ -285,9 +284,8 @@ def run(
     pool = GraphPool(EnginePool(), Board())
     session = Session(pool, {})
     linked = Worker(runtime, path).linked(Grant(tuple(mounts), environ, nn=escape.nn))
-    runtime.start_clock(time.monotonic() + limits.timeout)
     try:
-        return linked.run(session=session).exit_code
+        return linked.run(session=session, clock=Clock.after(limits.timeout)).exit_code
     finally:
         session.close()
         pool.close()

@@ -6,6 +6,7 @@ The worker and then the first picture are prepared while the model is loaded
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import deque
@@ -207,20 +208,21 @@ class Classifier:
         environ: Sequence[tuple[str, str]] = (),
     ) -> GuestRun:
         """One fresh instance, from start to end. Raises when it failed."""
+        from wasmlrun.sandbox.clock import Clock
         from wasmlrun.sandbox.outcome import explain
         from wasmlrun.wasi_nn.session import Session
 
         plan = self._plan
         with _timed(timings, "worker"), span(self._trace, "wait for worker"):
             linked = self._linked()
-        make_session = Session if self._trace is None else self._trace.session
-        session = make_session(
+        session = Session(
             self._loading.pool,
             plan.models,
             nhwc_input=plan.grant.nhwc_input,
             limits=plan.limits,
             allowed_models=plan.grant.allowed_models,
             allowed_backends=plan.grant.allowed_backends,
+            observer=self._trace.observer() if self._trace is not None else None,
         )
         try:
             with (
@@ -230,6 +232,7 @@ class Classifier:
             ):
                 run = linked.run(
                     session=session,
+                    clock=Clock(self._board.deadline or math.inf),
                     arguments=plan.arguments,
                     environ=environ,
                     stdin=stdin,
@@ -252,11 +255,11 @@ class Classifier:
             return worker.linked(self._plan.grant)
 
     def _load_worker(self) -> Worker:
+        from wasmlrun.sandbox.clock import prepare_alarm
         from wasmlrun.sandbox.worker import Runtime, Worker
 
         runtime = Runtime(self._plan.limits, self._cache)
-        if self._board.deadline:
-            runtime.start_clock(self._board.deadline)
+        prepare_alarm()
         with span(self._trace, "worker", worker=self._plan.shown_worker):
             worker = Worker(runtime, self._plan.worker)
             self._idle.append(worker.linked(self._plan.grant))

@@ -12,6 +12,7 @@ from wasmlrun.manifest.grant import Grant, from_manifest, with_writable
 from wasmlrun.manifest.mounts import parse_mounts
 from wasmlrun.manifest.reader import Manifest
 from wasmlrun.pipeline.protocols import wws
+from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.outcome import GuestRun, explain
 from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board, Stage
@@ -53,16 +54,15 @@ def run_program(
     board.timeout = limits.timeout
     board.deadline = time.monotonic() + limits.timeout
     runtime = Runtime(limits, cache)
-    runtime.start_clock(board.deadline)
     pool = GraphPool(engines, board)
-    make_session = Session if trace is None else trace.session
-    session = make_session(
+    session = Session(
         pool,
         models,
         nhwc_input=grant.nhwc_input,
         limits=limits,
         allowed_models=grant.allowed_models,
         allowed_backends=grant.allowed_backends,
+        observer=trace.observer() if trace is not None else None,
     )
     with span(trace, "worker", worker=str(path)):
         linked = Worker(runtime, path).linked(grant)
@@ -70,6 +70,7 @@ def run_program(
         with board.doing(Stage.GUEST, str(path)), span(trace, "run"):
             run = linked.run(
                 session=session,
+                clock=Clock(board.deadline),
                 arguments=arguments,
                 stdin=request,
                 inherit=request is None,

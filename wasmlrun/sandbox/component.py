@@ -13,10 +13,11 @@ from wasmtime.component import Component, Linker, Variant
 from wasmlrun.binary.component import Named, NotUnderstood, Outline, read
 from wasmlrun.manifest.grant import Grant, require_nn
 from wasmlrun.sandbox import import_origins
-from wasmlrun.sandbox.clock import Runtime, Trapped
+from wasmlrun.sandbox.clock import Clock, Epochs, Runtime, Trapped
 from wasmlrun.sandbox.precompile import compiled
 from wasmlrun.sandbox.setup import CannotMount, Lent, Setup, sentence
 from wasmlrun.support.errors import BadWorker
+from wasmlrun.support.limits import Limits
 from wasmlrun.wasi_nn import adapter
 from wasmlrun.wasi_nn.component import ComponentBinding
 from wasmlrun.wasi_nn.session import Session
@@ -41,7 +42,7 @@ class ComponentProgram:
         config.epoch_interruption = True
         config.consume_fuel = runtime.limits.fuel is not None
         self._engine = Engine(config)
-        runtime.interrupts(self._engine.increment_epoch)
+        self._epochs = Epochs(self._engine.increment_epoch)
         try:
             outline = read(code)
             self._imports = outline.imports
@@ -66,8 +67,8 @@ class ComponentProgram:
         for interface in self._nn:
             require_nn(grant, self._path, interface)
         return LinkedComponent(
-            self._runtime,
             self._engine,
+            self._epochs,
             self._path,
             self._component,
             self._run.name,
@@ -101,21 +102,21 @@ class LinkedComponent:
 
     def __init__(
         self,
-        runtime: Runtime,
         engine: Engine,
+        epochs: Epochs,
         path: Path,
         component: Component,
         run: str,
         nn: Sequence[str],
     ) -> None:
-        self._runtime = runtime
         self._uses_nn = bool(nn)
         self._engine = engine
+        self._epochs = epochs
         self._component = component
         self._run = run
         # a component's memories cannot be seen from outside
         self.memory_used = 0
-        self._nn = ComponentBinding(runtime.limits.tensor_bytes)
+        self._nn = ComponentBinding()
         self._linker = Linker(engine)
         try:
             self._linker.add_wasip2()
@@ -124,14 +125,16 @@ class LinkedComponent:
         except WasmtimeError as e:
             raise BadWorker(f"worker {path} cannot be linked: {sentence(str(e))}") from e
 
-    def start(self, setup: Setup, session: Session | None) -> int:
+    def start(self, setup: Setup, session: Session | None, limits: Limits, clock: Clock) -> int:
         """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
-        store = self._store()
+        store = self._store(limits)
         lent = Lent()
         try:
             store.set_wasi(_wasi(setup, lent))
-            self._runtime.check_time()
-            with self._nn.serving(session):
+            with (
+                self._nn.serving(session, limits.tensor_bytes),
+                self._epochs.limited(clock, store.set_epoch_deadline),
+            ):
                 return self._run_in(store)
         except ExitTrap as e:
             return int(e.code)
@@ -146,16 +149,13 @@ class LinkedComponent:
             store.close()
             lent.wait()
 
-    def _store(self) -> Store:
-        limits = self._runtime.limits
+    def _store(self, limits: Limits) -> Store:
         store = Store(self._engine)
         store.set_limits(
             memory_size=limits.memory, table_elements=limits.table, instances=limits.instances
         )
         if limits.fuel is not None:
             store.set_fuel(limits.fuel)
-        # the first tick of the epoch ends the guest; it comes when the time is over
-        store.set_epoch_deadline(1)
         return store
 
     def _run_in(self, store: Store) -> int:

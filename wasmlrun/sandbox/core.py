@@ -9,10 +9,11 @@ from pathlib import Path
 from wasmlrun import nn, wasmtime_c
 from wasmlrun.manifest.grant import Grant, require_nn
 from wasmlrun.sandbox import core_wasi
-from wasmlrun.sandbox.clock import Runtime, Trapped
+from wasmlrun.sandbox.clock import Clock, Epochs, Runtime, Trapped
 from wasmlrun.sandbox.precompile import compiled
 from wasmlrun.sandbox.setup import CannotMount, Lent, Setup, sentence
 from wasmlrun.support.errors import BadWorker
+from wasmlrun.support.limits import Limits
 from wasmlrun.wasi_nn.session import Session
 
 
@@ -28,7 +29,7 @@ class CoreProgram:
         self._runtime = runtime
         self._path = path
         self._engine = wasmtime_c.Engine(fuel=runtime.limits.fuel is not None)
-        runtime.interrupts(self._engine.increment_epoch)
+        self._epochs = Epochs(self._engine.increment_epoch)
         self._module = _compile(runtime, self._engine, path, code)
         self._imports = self._module.imports()
         start = self._module.functions().get("_start")
@@ -56,7 +57,7 @@ class CoreProgram:
             linked = linker.link(self._module)
         except wasmtime_c.Refused as e:
             raise _mismatch(self._path, sentence(str(e))) from e
-        return LinkedCore(self._runtime, self._engine, linked, self._results, binding)
+        return LinkedCore(self._engine, self._epochs, linked, self._results, binding)
 
 
 class LinkedCore:
@@ -64,15 +65,15 @@ class LinkedCore:
 
     def __init__(
         self,
-        runtime: Runtime,
         engine: wasmtime_c.Engine,
+        epochs: Epochs,
         linked: wasmtime_c.Linked,
         results: int,
         binding: nn.CoreBinding,
     ) -> None:
         """`results` is how many its `_start` has."""
-        self._runtime = runtime
         self._engine = engine
+        self._epochs = epochs
         self._linked = linked
         self._results = results
         self._nn = binding
@@ -82,26 +83,23 @@ class LinkedCore:
         """Bytes of linear memory that the last instance ended with; 0 when that is not known."""
         return self._linked.memory_used
 
-    def start(self, setup: Setup, session: Session | None) -> int:
+    def start(self, setup: Setup, session: Session | None, limits: Limits, clock: Clock) -> int:
         """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
-        limits = self._runtime.limits
         store, lent = wasmtime_c.Store(self._engine), Lent()
         self._nn.session = session
         try:
-            # the first tick of the epoch ends the guest; it comes when the time is over
             store.set_limits(
                 memory=limits.memory,
                 table=limits.table,
                 instances=limits.instances,
-                epochs=1,
                 fuel=limits.fuel,
             )
             try:
                 core_wasi.give(store, setup, lent)
             except wasmtime_c.Refused as e:
                 raise CannotMount(sentence(str(e))) from e
-            self._runtime.check_time()
-            self._linked.run(store, self._results)
+            with self._epochs.limited(clock, store.set_epoch_deadline):
+                self._linked.run(store, self._results)
         except wasmtime_c.Exited as e:
             return e.code
         except wasmtime_c.Trap as e:

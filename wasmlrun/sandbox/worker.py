@@ -13,17 +13,19 @@ from pathlib import Path
 from typing import Protocol
 
 from wasmlrun.manifest.grant import Grant
-from wasmlrun.sandbox.clock import Runtime, Trapped
+from wasmlrun.sandbox.clock import Clock, Runtime, Trapped
 from wasmlrun.sandbox.hints import Heard, remedy, was_refused
 from wasmlrun.sandbox.outcome import GuestRun, explain
 from wasmlrun.sandbox.setup import CannotMount, Output, Setup, limit_hit, sentence, setup_of
 from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadWorker, LimitExceeded, WorkerFailed
-from wasmlrun.support.limits import MAX_WORKER_BYTES, exceeded, timeout_error
+from wasmlrun.support.limits import MAX_WORKER_BYTES, Limits, exceeded, timeout_error
 from wasmlrun.wasi_nn.session import Session
 
 __all__ = ["LinkedWorker", "Runtime", "Worker"]
 
+NO_CLOCK = Clock()
+"""Never over."""
 _CORE = b"\0asm\x01\0\0\0"
 _COMPONENT = b"\0asm\x0d\0\x01\0"
 
@@ -35,7 +37,7 @@ class Linked(Protocol):
     def memory_used(self) -> int:
         """Bytes of linear memory that the last instance ended with; 0 when that is not known."""
 
-    def start(self, setup: Setup, session: Session | None) -> int:
+    def start(self, setup: Setup, session: Session | None, limits: Limits, clock: Clock) -> int:
         """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
 
 
@@ -90,6 +92,8 @@ class LinkedWorker:
         self,
         *,
         session: Session | None,
+        limits: Limits | None = None,
+        clock: Clock = NO_CLOCK,
         arguments: Sequence[str] = (),
         environ: Sequence[tuple[str, str]] = (),
         stdin: bytes | None = None,
@@ -99,6 +103,9 @@ class LinkedWorker:
     ) -> GuestRun:
         """Run a fresh instance to its end.
 
+        It has the runtime's limits unless it is given its own, and until its clock says that
+        the time is over.
+
         Without `stdout` the guest's output is kept in the result. With `inherit` the guest has
         this process's own streams; its output is counted only if there is a limit.
 
@@ -106,8 +113,8 @@ class LinkedWorker:
             WorkerFailed: it trapped. BadModel: it trapped over a model.
             LimitExceeded: it reached a limit.
         """
-        runtime = self._runtime
-        output = Output(runtime.limits.output)
+        limits = limits or self._runtime.limits
+        output = Output(limits.output)
         kept: list[bytes] = []
         heard = Heard(stderr or (lambda data: None))
         setup = setup_of(
@@ -121,12 +128,12 @@ class LinkedWorker:
             inherit=inherit,
         )
         try:
-            exit_code = self._start(setup, session)
+            exit_code = self._start(setup, session, limits, clock)
         except WorkerFailed as error:
             if output.exceeded:  # interpreters trap when they cannot write
                 raise output.error() from error
-            if self._memory_is_full():
-                raise self._wants_more_memory() from error
+            if self._memory_is_full(limits):
+                raise self._wants_more_memory(limits) from error
             failure = session.failure if session is not None else None
             ended = GuestRun(b"", 1, None, failure, error.hint or self._hint(heard, session))
             raise explain(ended, error.message) from error.__cause__
@@ -135,8 +142,8 @@ class LinkedWorker:
             raise (output.error() if output.exceeded else error) from None
         if output.exceeded:
             raise output.error()
-        if exit_code != 0 and self._memory_is_full():
-            raise self._wants_more_memory()
+        if exit_code != 0 and self._memory_is_full(limits):
+            raise self._wants_more_memory(limits)
         return GuestRun(
             b"".join(kept),
             exit_code,
@@ -145,14 +152,14 @@ class LinkedWorker:
             self._hint(heard, session),
         )
 
-    def _memory_is_full(self) -> bool:
+    def _memory_is_full(self, limits: Limits) -> bool:
         # wasmtime denies memory without telling the host: a guest that failed with nearly all
         # it may have is taken to have failed for want of more
-        return self._linked.memory_used >= self._runtime.limits.memory * 7 // 8
+        return self._linked.memory_used >= limits.memory * 7 // 8
 
-    def _wants_more_memory(self) -> LimitExceeded:
-        limit, used = self._runtime.limits.memory, self._linked.memory_used
-        return exceeded("memory", limit, f"the worker failed with {used} bytes in use")
+    def _wants_more_memory(self, limits: Limits) -> LimitExceeded:
+        used = self._linked.memory_used
+        return exceeded("memory", limits.memory, f"the worker failed with {used} bytes in use")
 
     def _hint(self, heard: Heard, session: Session | None) -> str | None:
         # a failed WASI-NN call explains a failure, unless the guest itself says otherwise
@@ -160,24 +167,23 @@ class LinkedWorker:
             return None
         return remedy(self._grant.mounts, heard.text)
 
-    def _start(self, setup: Setup, session: Session | None) -> int:
-        runtime = self._runtime
-        if runtime.timed_out:
-            raise timeout_error(runtime.limits)
+    def _start(self, setup: Setup, session: Session | None, limits: Limits, clock: Clock) -> int:
+        if clock.over:
+            raise timeout_error(limits)
         try:
-            return self._linked.start(setup, session)
+            return self._linked.start(setup, session, limits, clock)
         except CannotMount as e:
             raise BadWorker(f"a folder cannot be mounted: {e}") from e
         except Trapped as e:
-            if runtime.timed_out:
-                raise timeout_error(runtime.limits) from e
-            raise self._trapped(e) from e
+            if clock.over:
+                raise timeout_error(limits) from e
+            raise self._trapped(e, limits) from e
 
-    def _trapped(self, trapped: Trapped) -> WorkerFailed | LimitExceeded:
+    def _trapped(self, trapped: Trapped, limits: Limits) -> WorkerFailed | LimitExceeded:
         why = sentence(str(trapped))
         name = trapped.limit or limit_hit(why)
         if name is not None:
-            value = getattr(self._runtime.limits, name)
+            value = getattr(limits, name)
             return exceeded(name, value, f"worker {self._path.name} wants more ({why})")
         return WorkerFailed(f"worker {self._path.name} trapped: {why}")
 

@@ -23,8 +23,7 @@ from typing import Any
 
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.tensor import DType, Tensor, describe
-from wasmlrun.trace.observed import ObservedSession
-from wasmlrun.wasi_nn.session import NnError, Session
+from wasmlrun.wasi_nn.session import NnError
 
 _TAIL = b"\n]\n"
 
@@ -107,11 +106,11 @@ class Trace:
         self._lock = threading.Lock()
         self._named: set[tuple[int, int]] = set()
 
-    def session(self, *arguments: Any, **options: Any) -> Session:
-        """A session, made with these arguments, whose calls are recorded."""
+    def observer(self) -> CallObserver:
+        """What records the calls of one instance."""
         import numpy  # noqa: F401 - now, so that no call's span has the time that this takes
 
-        return ObservedSession(CallObserver(self), *arguments, **options)
+        return CallObserver(self)
 
     @contextmanager
     def span(self, name: str, **facts: object) -> Iterator[None]:

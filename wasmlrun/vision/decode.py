@@ -7,6 +7,7 @@ import re
 import struct
 import warnings
 import zlib
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -40,6 +41,8 @@ FORMATS = tuple(_MODULES)
 descriptions (EPS) start programs, and the rest have no business with photographs."""
 ORIENTATION = 0x0112
 """EXIF's number for it; 1 is upright."""
+_PREFIX = 16
+"""Bytes that tell the formats apart."""
 
 
 def decode(
@@ -53,19 +56,40 @@ def decode(
     Raises:
         BadImage: not an image, damaged, truncated, or larger than `max_pixels`.
     """
+    return _checked(lambda: _opened(data), name, at_least, max_pixels)
+
+
+def finished(image: Image.Image, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """As `decode`, of a picture that somebody opened with Pillow; it stays as it is.
+
+    Raises:
+        BadImage: damaged, truncated, or larger than `max_pixels`.
+    """
+    return _checked(lambda: image, name, 0, max_pixels)
+
+
+def configure_process(max_pixels: int) -> None:
+    """Let Pillow hold pictures inside of pictures to this limit, and warn of nothing.
+
+    For a process of wasmlrun's own, before its threads start: both are settings of the process.
+    Elsewhere Pillow's own limit, or the program's, stands above `max_pixels` for some formats.
+    """
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    warnings.simplefilter("ignore")
+
+
+def _checked(
+    open_: Callable[[], Image.Image], name: str, at_least: int, max_pixels: int
+) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            # Pillow's own warning about large pictures; the check below is the rule
-            warnings.simplefilter("ignore")
-            Image.MAX_IMAGE_PIXELS = max_pixels
-            image = _opened(data)
-            width, height = image.size
-            if width * height > max_pixels:
-                raise _too_large(name, f"{width} × {height}", max_pixels)
-            if at_least and image.format == "JPEG":
-                image.draft("RGB" if image.mode != "L" else "L", (2 * at_least, 2 * at_least))
-            image.load()
-            return _to_rgb(_upright(image))
+        image = open_()
+        _check_size(image, name, max_pixels)
+        if at_least and image.format == "JPEG":
+            image.draft("RGB" if image.mode != "L" else "L", (2 * at_least, 2 * at_least))
+        image.load()
+        # an icon says less than the picture in it has
+        _check_size(image, name, max_pixels)
+        return _to_rgb(_upright(image))
     except UnidentifiedImageError:
         raise BadImage(
             f"image {name} is not an image that can be read",
@@ -96,10 +120,10 @@ def decode(
 
 
 def _opened(data: bytes) -> Image.Image:
-    """The image, not decoded yet.
+    """The image, not decoded yet. Raises UnidentifiedImageError.
 
-    `Image.open` imports the modules of five formats before it looks at a file; for the two
-    that most pictures have, their own module is enough.
+    Not by `Image.open`: that imports the modules of five formats before it looks at a file,
+    where for most pictures one is enough, and holds pictures to a limit of the whole process.
     """
     try:
         if data.startswith(b"\xff\xd8\xff"):
@@ -112,7 +136,14 @@ def _opened(data: bytes) -> Image.Image:
             return PngImageFile(io.BytesIO(data))
     except SyntaxError:
         pass  # it only began like one
-    return Image.open(io.BytesIO(data), formats=_formats())
+    for kind in _formats():
+        open_, accepts = Image.OPEN[kind]
+        with suppress(SyntaxError, IndexError, TypeError, struct.error):
+            accepted = accepts is None or accepts(data[:_PREFIX])
+            # some say in words why they do not
+            if accepted and not isinstance(accepted, str):
+                return open_(io.BytesIO(data), "")
+    raise UnidentifiedImageError
 
 
 @cache
@@ -131,6 +162,12 @@ def _upright(image: Image.Image) -> Image.Image:
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(image)
+
+
+def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise _too_large(name, f"{width} × {height}", max_pixels)
 
 
 def _too_large(name: str, pixels: str, limit: int) -> BadImage:

@@ -1,17 +1,52 @@
-"""An image's bytes, from a file or from standard input."""
+"""Where a picture comes from: a source has a name for messages and gives bytes or pixels."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadImage
-from wasmlrun.support.limits import MAX_IMAGE_BYTES
+from wasmlrun.support.limits import MAX_IMAGE_BYTES, MAX_PIXELS
 from wasmlrun.support.paths import exists
+from wasmlrun.support.records import Record
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 STDIN = "-"
+
+
+class ImageSource(Protocol):
+    """A picture, from wherever."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages and answers."""
+
+    def encoded(self) -> bytes:
+        """As the bytes of an image file. Raises BadImage."""
+
+    def decoded(self, *, at_least: int = 0, max_pixels: int = MAX_PIXELS) -> Image.Image:
+        """Its pixels, as `wasmlrun.vision.decode` has them. Raises BadImage."""
+
+
+class ImageFile(Record):
+    """A file by its name, or standard input for `-`."""
+
+    name: str
+
+    def encoded(self) -> bytes:
+        """The file's bytes. Raises BadImage."""
+        return read_image(self.name)
+
+    def decoded(self, *, at_least: int = 0, max_pixels: int = MAX_PIXELS) -> Image.Image:
+        """Read and decode it. Raises BadImage."""
+        from wasmlrun.vision import decode  # Pillow, which nothing needs before the first picture
+
+        return decode.decode(self.encoded(), self.name, at_least=at_least, max_pixels=max_pixels)
 
 
 def read_image(name: str) -> bytes:

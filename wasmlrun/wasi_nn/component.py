@@ -58,9 +58,7 @@ _CODES = {
 class ComponentBinding:
     """The host functions of one linker; they serve one instance at a time."""
 
-    def __init__(self, tensor_bytes: int) -> None:
-        """`tensor_bytes` is how much an instance may keep in tensors, outside its own memory."""
-        self._tensor_bytes = tensor_bytes
+    def __init__(self) -> None:
         self._instance: Instance | None = None
 
     def define(self, linker: Linker, imports: Iterable[str]) -> None:
@@ -80,9 +78,11 @@ class ComponentBinding:
                         unused.add_func(name, _never)
 
     @contextmanager
-    def serving(self, session: Session | None) -> Iterator[None]:
-        """While the block runs, calls are those of one instance with this session."""
-        self._instance = Instance(session, self._tensor_bytes) if session is not None else None
+    def serving(self, session: Session | None, tensor_bytes: int) -> Iterator[None]:
+        """While the block runs, calls are those of one instance with this session, which may
+        keep so much in tensors outside its own memory.
+        """
+        self._instance = Instance(session, tensor_bytes) if session is not None else None
         try:
             yield
         finally:

@@ -57,7 +57,10 @@ class NnError(Exception):
 
 
 class Observer(Protocol):
-    """Is told of the WASI-NN calls of one instance; `wasmlrun.trace.recorder.observed` tells it."""
+    """Is told of the WASI-NN calls of one instance, `wasmlrun.trace.recorder` writes them down.
+
+    Bindings say when a call begins and ends, the session what it is about.
+    """
 
     def call(self, name: str) -> AbstractContextManager[None]:
         """The block is a call of this name; an error that leaves it is the call's."""
@@ -137,10 +140,8 @@ class Session:
 
     Handles of graphs and contexts are counted together, so that one can never be taken for
     the other. `last_output` is the tensor that the guest fetched last, `failure` the last
-    call that failed. Bindings tell the `observer`, if there is one, when a call begins and ends.
+    call that failed.
     """
-
-    observer: Observer | None = None
 
     def __init__(
         self,
@@ -151,6 +152,7 @@ class Session:
         limits: Limits | None = None,
         allowed_models: Collection[str] | None = None,
         allowed_backends: Sequence[str] = (),
+        observer: Observer | None = None,
     ) -> None:
         """`models` may be loaded by name. With `nhwc_input` the bytes of
         pictures are H×W×C although their dims say N,C,H,W, as hosts before mid-2024 had it.
@@ -163,6 +165,7 @@ class Session:
         self._limits = limits or Limits()
         self._allowed_models = allowed_models
         self._allowed_backends = allowed_backends
+        self.observer = observer
         self._loaded: list[Graph] = []
         self._next_handle = 1
         self._graphs: dict[int, Graph] = {}
@@ -174,6 +177,8 @@ class Session:
 
     def load(self, parts: Sequence[bytes], encoding: Encoding | None, target: str) -> int:
         """Load a model given as bytes; encoding None is auto-detect. Returns its handle."""
+        asked = encoding.value if encoding is not None else "auto"
+        self._note(parts=[len(part) for part in parts], encoding=asked, target=target)
         if not parts or not all(parts[:1]):
             raise NnError(NnErrno.INVALID_ARGUMENT, "load: the model is empty", model=True)
         self.admit_model(sum(map(len, parts)))
@@ -192,6 +197,7 @@ class Session:
 
     def load_by_name(self, name: str, target: str = "cpu") -> int:
         """Load a model that the host registered under a name. Returns its handle."""
+        self._note(name=name)
         source = self._models.get(name)
         if source is None:
             known = ", ".join(sorted(self._models)) or "none"
@@ -202,6 +208,7 @@ class Session:
 
     def init_execution_context(self, graph: int) -> int:
         """Open a context of a loaded graph. Returns its handle."""
+        self._note(graph=graph)
         loaded = self._graph(graph, "init_execution_context")
         if len(self._contexts) >= self._limits.contexts:
             raise exceeded("contexts", self._limits.contexts, "the guest opened one more")
@@ -211,10 +218,15 @@ class Session:
             raise self._failed("init_execution_context", e) from e
         handle = self._new_handle()
         self._contexts[handle] = _OpenContext(context, loaded, numbered=graph in self._numbered)
+        self._note(context=handle)
         return handle
 
     def set_input(self, context: int, index: int | str, tensor: Tensor) -> None:
         """Give a context's input, by number or by the model's name for it, a tensor."""
+        self._note(context=context, input=index, tensor=tensor)
+        self._set_input(context, index, tensor)
+
+    def _set_input(self, context: int, index: int | str, tensor: Tensor) -> None:
         opened = self._context(context, "set_input")
         number, port = _port(opened.graph.inputs, index, "set_input", "input")
         self.admit_tensor(len(tensor.data), instead_of=opened.given.get(number, 0))
@@ -228,6 +240,10 @@ class Session:
 
     def compute(self, context: int) -> None:
         """Run the graph; every input must have been given."""
+        self._note(context=context)
+        self._compute(context)
+
+    def _compute(self, context: int) -> None:
         opened = self._context(context, "compute")
         for number, port in enumerate(opened.graph.inputs):
             if number not in opened.given:
@@ -247,6 +263,12 @@ class Session:
 
     def output(self, context: int, index: int | str) -> Tensor:
         """An output, by number or name, of the last computation."""
+        self._note(context=context, output=index)
+        tensor = self._output(context, index)
+        self._note(tensor=tensor)
+        return tensor
+
+    def _output(self, context: int, index: int | str) -> Tensor:
         opened = self._context(context, "get_output")
         if not opened.computed:
             raise NnError(NnErrno.RUNTIME_ERROR, "get_output: nothing was computed yet")
@@ -262,12 +284,15 @@ class Session:
         self, context: int, inputs: Sequence[tuple[str, Tensor]]
     ) -> list[tuple[str, Tensor]]:
         """Run the graph on these inputs alone, given by name; all outputs, in order."""
+        self._note(context=context, inputs=dict(inputs))
         self._context(context, "compute").given.clear()
         for name, tensor in inputs:
-            self.set_input(context, name, tensor)
-        self.compute(context)
+            self._set_input(context, name, tensor)
+        self._compute(context)
         names = self.output_names(context)
-        return [(name, self.output(context, number)) for number, name in enumerate(names)]
+        outputs = [(name, self._output(context, number)) for number, name in enumerate(names)]
+        self._note(outputs=dict(outputs))
+        return outputs
 
     def output_names(self, context: int) -> list[str]:
         """The names of a context's outputs, in order.
@@ -280,11 +305,13 @@ class Session:
 
     def drop_context(self, context: int) -> None:
         """Free a context."""
+        self._note(context=context)
         self._context(context, "finalize_execution_context")
         self._contexts.pop(context).context.close()
 
     def drop_graph(self, graph: int) -> None:
         """Forget a graph; its contexts stay usable."""
+        self._note(graph=graph)
         dropped = self._graph(graph, "unload")
         del self._graphs[graph]
         if not any(opened.graph is dropped for opened in self._contexts.values()):
@@ -317,7 +344,12 @@ class Session:
         while self._loaded:
             self._pool.release(self._loaded.pop())
 
+    def _note(self, **facts: object) -> None:
+        if self.observer is not None:
+            self.observer.note(**facts)
+
     def _load(self, source: ModelSource, target: str, what: str) -> int:
+        self._note(model=source.encoding.value, size=source.size)
         if len(self._loaded) >= self._limits.graphs:
             raise exceeded("graphs", self._limits.graphs, "the guest loads one more")
         check_allowed(source, self._allowed_models, what)
@@ -326,7 +358,8 @@ class Session:
         except NoEngineError as e:
             message = f"{what}: {e} ({e.hint})"
             raise NnError(NnErrno.INVALID_ENCODING, message, model=True) from e
-        device = self._device_of(engine, target)
+        device = self._pool.engines.device(engine, target)
+        self._note(engine=engine.about.name, device=device)
         try:
             graph = self._pool.load(source, engine, device)
         except EngineError as e:
@@ -337,10 +370,8 @@ class Session:
         self._graphs[handle] = graph
         if source.encoding is Encoding.OPENVINO:
             self._numbered.add(handle)
+        self._note(graph=handle)
         return handle
-
-    def _device_of(self, engine: Engine, target: str) -> str:
-        return self._pool.engines.device(engine, target)
 
     def _failed(self, what: str, error: EngineError, *, model: bool = False) -> NnError:
         """The guest's error for the engine's. Raises LimitExceeded when memory ran out."""

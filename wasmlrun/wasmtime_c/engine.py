@@ -32,7 +32,7 @@ class Engine(Owned):
         super().__init__(lib.wasm_engine_new_with_config(config), lib.wasm_engine_delete)
 
     def increment_epoch(self) -> None:
-        """End the running guests whose deadline is the next epoch; from any thread."""
+        """End an epoch, and the guests whose deadline it is; from any thread."""
         library().wasmtime_engine_increment_epoch(self.pointer)
 
 
@@ -108,16 +108,17 @@ class Store(Owned):
         super().__init__(made, lib.wasmtime_store_delete)
         self.context: int = lib.wasmtime_store_context(made)
 
-    def set_limits(
-        self, *, memory: int, table: int, instances: int, epochs: int, fuel: int | None
-    ) -> None:
-        """Bytes of a memory, elements of a table, instances, epochs, and instructions."""
+    def set_limits(self, *, memory: int, table: int, instances: int, fuel: int | None) -> None:
+        """Bytes of a memory, elements of a table, instances, and instructions."""
         lib = library()
         no_limit = -1
         lib.wasmtime_store_limiter(self.pointer, memory, table, instances, no_limit, no_limit)
-        lib.wasmtime_context_set_epoch_deadline(self.context, epochs)
         if fuel is not None:
             check(lib.wasmtime_context_set_fuel(self.context, fuel))
+
+    def set_epoch_deadline(self, epochs: int) -> None:
+        """After how many of the engine's epochs, from now on, its guest is interrupted."""
+        library().wasmtime_context_set_epoch_deadline(self.context, epochs)
 
 
 def _items(found: Pointers) -> Iterator[int]:
