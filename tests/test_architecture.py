@@ -25,6 +25,7 @@ LAYERS = [
     "diagnose",
     "pipeline",
     "toolkit",
+    "host",
     "trace",
     "sandbox",
     "nn",

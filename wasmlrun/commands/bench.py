@@ -60,16 +60,18 @@ def command(
 
     def work(board: Board) -> None:
         from wasmlrun.diagnose import bench
+        from wasmlrun.host import Host
+        from wasmlrun.nn import GraphPool
         from wasmlrun.pipeline.loading import Loading
         from wasmlrun.pipeline.per_image import Classifier
-        from wasmlrun.pipeline.plan import Options, Wishes, make_plan
+        from wasmlrun.pipeline.plan import Options, Wishes, hosted, make_plan
         from wasmlrun.report.bench_picture import draw
         from wasmlrun.report.views.bench import answer
         from wasmlrun.support.cache import Cache, default_root
         from wasmlrun.support.errors import UsageFault
-        from wasmlrun.vision.source import read_image
+        from wasmlrun.vision.source import ImageFile
 
-        read_image(image)
+        ImageFile(image).encoded()  # a wrong name is told before anything else
         cache = Cache(default_root())
         engines = engines_from(rest, cache, messages)
         plan = make_plan(
@@ -94,10 +96,11 @@ def command(
         messages.detail(f"{runs} processes cold and {runs} warm")
         cold, warm = bench.whole_processes(arguments, runs)
         # no clock: a benchmark takes as long as it takes
-        loading = Loading(plan, engines, board)
-        classifier = Classifier(plan, Options(), loading, cache, board, messages)
-        latencies, rate = bench.warm_loop(classifier, image, 10 * runs)
-        direct, sandboxed = bench.sandbox_overhead(classifier, image, 10 * runs)
+        host = hosted(plan, Host(GraphPool(engines, board), cache))
+        classifier = Classifier(plan, Options(), host, Loading(plan, host), messages)
+        picture = ImageFile(image)
+        latencies, rate = bench.warm_loop(classifier, picture, 10 * runs)
+        direct, sandboxed = bench.sandbox_overhead(classifier, picture, 10 * runs)
         result = bench.Benchmark(
             runs, cold, warm, bench.percentiles(latencies), rate, direct, sandboxed
         )

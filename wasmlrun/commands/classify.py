@@ -117,6 +117,8 @@ def _work(
         encoding = encoding_named(wanted["model"]) if wanted["model"] is not None else None
         Task(lambda: engines.prepare(encoding))  # while the rest is imported
     with quick_handover():
+        from wasmlrun.host import Host
+        from wasmlrun.nn import GraphPool
         from wasmlrun.pipeline.plan import Options, Wishes, make_plan
 
         plan = make_plan(
@@ -140,8 +142,10 @@ def _work(
         max_pixels=wanted["max_pixels"] or MAX_PIXELS,
     )
     from wasmlrun.pipeline.per_command import classify
+    from wasmlrun.vision.source import ImageFile
 
-    return classify(images, plan, options, engines, cache, board, report, messages, recorder)
+    host = Host(GraphPool(engines, board), cache, recorder)
+    return classify([ImageFile(name) for name in images], plan, options, host, report, messages)
 
 
 command = Command(

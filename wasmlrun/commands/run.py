@@ -46,48 +46,44 @@ def run_worker(
     recorder: Trace | None = None
 
     def work(board: Board) -> int:
-        from wasmlrun.pipeline.plan import (
-            Wishes,
-            find_manifest,
-            find_worker,
-            interpreted,
-            named_models,
-            preloaded,
+        from wasmlrun.host import Host
+        from wasmlrun.nn import GraphPool
+        from wasmlrun.pipeline.plan import hosted
+        from wasmlrun.pipeline.program import (
+            ProgramWishes,
+            plan_program,
+            response_body,
+            run_program,
         )
-        from wasmlrun.pipeline.program import grant_of, response_body, run_program
         from wasmlrun.pipeline.protocols import wws
         from wasmlrun.report.stdout import put_bytes
-        from wasmlrun.support.limits import Limits, lowered, raised, with_limits
-        from wasmlrun.support.records import replace
 
-        path = find_worker(worker)
-        found = find_manifest(Wishes(worker, manifest, allow_outside=rest["allow_outside"]), path)
-        # a program's own output is what it is run for: it is bounded only when asked
-        unbounded = replace(Limits(), output=None if request is None else Limits().output)
-        asked = found.limits if found else {}
-        limits = with_limits(lowered(unbounded, asked), chosen_limits(rest))
-        for sentence in raised(unbounded, asked):
+        plan = plan_program(
+            ProgramWishes(
+                worker,
+                manifest=manifest,
+                dirs=dirs,
+                variables=variables,
+                models=models,
+                no_nn=no_nn,
+                writable=writable,
+                input_layout=input_layout,
+                allow_outside=rest["allow_outside"],
+                limits=chosen_limits(rest),
+            ),
+            # a program's own output is what it is run for: it is bounded only when asked
+            bounded=request is not None,
+        )
+        for sentence in plan.raised:
             messages.warn(sentence)
         cache = cache_from(rest["no_cache"], messages.detail)
-        engines = engines_from(rest, cache, messages)
-        path, grant = interpreted(
-            path, grant_of(found, dirs, variables, writable, input_layout, no_nn=no_nn)
-        )
+        host = Host(GraphPool(engines_from(rest, cache, messages), board), cache, recorder)
         run = run_program(
-            path,
+            plan.worker,
             arguments,
-            grant,
-            {
-                **(preloaded(found) if found else {}),
-                **named_models(models, allow_outside=rest["allow_outside"]),
-            },
-            engines,
-            limits,
-            cache,
-            board,
+            hosted(plan, host),
             messages,
             request=wws.request(*request, wws.read_body(body)) if request else None,
-            trace=recorder,
         )
         if request is None:
             return run.exit_code

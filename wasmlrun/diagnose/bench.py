@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from wasmlrun.pipeline.per_image import STARTED, Classifier
 from wasmlrun.support.errors import BadModel, WorkerFailed
+from wasmlrun.vision.source import ImageSource
 
 STAGES = ("start", "image", "model", "input", "worker", "sandbox", "inference", "labels", "end")
 """Of a whole process, in order. `model` and `worker` are what is waited for after the rest is
@@ -74,7 +75,7 @@ def _process(arguments: Sequence[str], cache: str) -> dict[str, float]:
     return stages
 
 
-def warm_loop(classifier: Classifier, image: str, runs: int) -> tuple[list[float], float]:
+def warm_loop(classifier: Classifier, image: ImageSource, runs: int) -> tuple[list[float], float]:
     """Milliseconds of each of `runs` images one after the other, and images a second of
     `runs` images in parallel.
 
@@ -90,7 +91,7 @@ def warm_loop(classifier: Classifier, image: str, runs: int) -> tuple[list[float
     return latencies[1:], runs / (time.perf_counter() - started)
 
 
-def sandbox_overhead(classifier: Classifier, image: str, runs: int) -> tuple[float, float]:
+def sandbox_overhead(classifier: Classifier, image: ImageSource, runs: int) -> tuple[float, float]:
     """Median milliseconds of an inference without the sandbox and with it, interleaved.
 
     Raises:
@@ -115,7 +116,7 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _checked(classifier: Classifier, images: Sequence[str]) -> None:
+def _checked(classifier: Classifier, images: Sequence[ImageSource]) -> None:
     for _, outcome in classifier.outcomes(images):
         if isinstance(outcome, Exception):
             raise outcome

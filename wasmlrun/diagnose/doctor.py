@@ -14,6 +14,8 @@ from wasmlrun.diagnose.escapes import Tried, try_all
 from wasmlrun.engines import registry
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.engines.protocol import Engine, EngineError, Settings
+from wasmlrun.host import Host
+from wasmlrun.nn import GraphPool
 from wasmlrun.pipeline.result import ImageResult
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.cache import Cache
@@ -65,9 +67,9 @@ class Findings:
 
 def examine(cache: Cache, board: Board, messages: Messages) -> Findings:
     """Look at everything; what is wrong is told in the findings, not raised."""
-    engines = EnginePool(Settings(cache=cache))
+    host = Host(GraphPool(EnginePool(Settings(cache=cache)), board), cache)
     try:
-        model = _model_test(engines, cache, board, messages)
+        model = _model_test(host, messages)
         sandbox = try_all()
     except OSError as e:
         what = f"there is no place for temporary files: {e}"
@@ -148,7 +150,7 @@ class _Kept:
         self.failures.append(failure)
 
 
-def _model_test(engines: EnginePool, cache: Cache, board: Board, messages: Messages) -> ModelTest:
+def _model_test(host: Host, messages: Messages) -> ModelTest:
     """Classify a drawn picture with the bundled worker and model, in the usual way."""
     import tempfile
 
@@ -156,6 +158,7 @@ def _model_test(engines: EnginePool, cache: Cache, board: Board, messages: Messa
 
     from wasmlrun.pipeline.per_command import classify
     from wasmlrun.pipeline.plan import Options, Wishes, make_plan
+    from wasmlrun.vision.source import ImageFile
 
     kept = _Kept()
     with tempfile.TemporaryDirectory(prefix="wasmlrun-doctor-") as folder:
@@ -163,7 +166,7 @@ def _model_test(engines: EnginePool, cache: Cache, board: Board, messages: Messa
         Image.linear_gradient("L").convert("RGB").save(path)
         try:
             plan = make_plan(Wishes())
-            classify([str(path)], plan, Options(), engines, cache, board, kept, messages)
+            classify([ImageFile(str(path))], plan, Options(), host, kept, messages)
         except WasmlrunError as error:
             kept.failures.append(failure_of(error))
     if kept.failures:

@@ -16,6 +16,7 @@ from wasmlrun.manifest.grant import Grant
 from wasmlrun.manifest.reader import Mount
 from wasmlrun.support.errors import BadWorker, LimitExceeded, WasmlrunError
 from wasmlrun.support.limits import MIB, Limits
+from wasmlrun.support.records import replace
 
 # how a path is opened (preview 1)
 CREATE, DIRECTORY, TRUNCATE = 1, 2, 8
@@ -249,8 +250,6 @@ def attempt(
     environ: Mapping[str, str] | None = None,
 ) -> Tried:
     """Try one way out."""
-    from wasmlrun.support.records import replace
-
     try:
         code = run(escape, folder, mounts, replace(limits, timeout=escape.timeout), environ or {})
     except WasmlrunError as error:
@@ -273,22 +272,24 @@ def run(
     import wasmtime
 
     from wasmlrun.engines.pool import EnginePool
-    from wasmlrun.sandbox.clock import Clock, Runtime
-    from wasmlrun.sandbox.worker import Worker
+    from wasmlrun.host import Host
+    from wasmlrun.nn import GraphPool
+    from wasmlrun.sandbox.clock import Clock
     from wasmlrun.supervisor.stages import Board
-    from wasmlrun.wasi_nn.session import GraphPool, Session
 
     path = folder / "guest.wasm"
     path.write_bytes(wasmtime.wat2wasm(escape.wat))
-    runtime = Runtime(limits)
-    pool = GraphPool(EnginePool(), Board())
-    session = Session(pool, {})
-    linked = Worker(runtime, path).linked(Grant(tuple(mounts), environ, nn=escape.nn))
+    host = Host(
+        GraphPool(EnginePool(), Board()),
+        limits=limits,
+        grant=Grant(tuple(mounts), environ, nn=escape.nn),
+    )
+    linked = host.worker(path).linked(host.grant)
     try:
-        return linked.run(session=session, clock=Clock.after(limits.timeout)).exit_code
+        host = replace(host, clock=Clock.after(limits.timeout))
+        return host.run(linked, escape.name).exit_code
     finally:
-        session.close()
-        pool.close()
+        host.graphs.close()
 
 
 def try_all(tell: Callable[[Tried], None] = lambda tried: None) -> list[Tried]:

@@ -7,37 +7,28 @@ from typing import TYPE_CHECKING
 
 from wasmlrun.engines.protocol import EngineError, NoEngineError, OutOfMemoryError
 from wasmlrun.pipeline.plan import Plan
-from wasmlrun.supervisor.stages import Board, Stage
+from wasmlrun.supervisor.stages import Stage
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.limits import exceeded
 from wasmlrun.support.tasks import Task
 from wasmlrun.trace.spans import span
-from wasmlrun.wasi_nn.session import GraphPool, NnError, check_allowed
+from wasmlrun.wasi_nn.session import NnError, check_allowed
 
 if TYPE_CHECKING:
-    from wasmlrun.engines.pool import EnginePool
     from wasmlrun.engines.protocol import Graph
-    from wasmlrun.trace.recorder import Trace
+    from wasmlrun.host import Host
 
 
 class Loading:
     """The graphs of a command; the planned model's is loaded from the first moment on."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        engines: EnginePool,
-        board: Board,
-        trace: Trace | None = None,
-    ) -> None:
+    def __init__(self, plan: Plan, host: Host) -> None:
         """Returns when the engine itself is at work."""
-        self.pool = GraphPool(engines, board)
         self._plan = plan
-        self._board = board
-        self._trace = trace
+        self._host = host
         self._underway = threading.Event()
         self._graph: Task[Graph | None] = Task(self._load)
-        if board.careful:
+        if host.board.careful:
             self._graph.wait()
         else:
             # what comes next is Python's work, and would only hold this up
@@ -59,19 +50,19 @@ class Loading:
             self._underway.set()
 
     def _loaded(self) -> Graph | None:
-        plan = self._plan
+        plan, host = self._plan, self._host
         if plan.source is None:
             return None
         try:
             check_allowed(plan.source, plan.grant.allowed_models, str(plan.shown_model))
             with (
-                span(self._trace, "model", model=plan.shown_model),
-                self._board.doing(Stage.MODEL, plan.shown_model or "the model"),
+                span(host.trace, "model", model=plan.shown_model),
+                host.board.doing(Stage.MODEL, plan.shown_model or "the model"),
             ):
-                engines = self.pool.engines
+                engines = host.graphs.engines
                 engine = engines.choose(plan.source.encoding, plan.grant.allowed_backends)
                 device = engines.device(engine, "cpu")
-                return self.pool.load(plan.source, engine, device, self._underway.set)
+                return host.graphs.load(plan.source, engine, device, self._underway.set)
         except NnError as e:
             raise BadModel(e.message, "wasmlrun models lock MANIFEST writes the list anew") from e
         except NoEngineError as e:

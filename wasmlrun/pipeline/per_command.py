@@ -8,35 +8,33 @@ from typing import TYPE_CHECKING
 
 from wasmlrun.pipeline.expectation import unmet
 from wasmlrun.pipeline.loading import Loading
-from wasmlrun.pipeline.plan import Options, Plan
+from wasmlrun.pipeline.plan import Options, Plan, hosted
 from wasmlrun.pipeline.result import ImageResult, Report
-from wasmlrun.supervisor.stages import Board
+from wasmlrun.sandbox.clock import Clock
 from wasmlrun.support.errors import EXIT_EXPECTATION, EXIT_OK, LimitExceeded, WasmlrunError
 from wasmlrun.support.failure import failure_of
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.process import bound_memory
+from wasmlrun.support.records import replace
 from wasmlrun.support.tasks import quick_handover
 
 if TYPE_CHECKING:
-    from wasmlrun.engines.pool import EnginePool
-    from wasmlrun.support.cache import Cache
-    from wasmlrun.trace.recorder import Trace
+    from wasmlrun.host import Host
+    from wasmlrun.vision.source import ImageSource
 
 
 def classify(
-    names: Sequence[str],
+    images: Sequence[ImageSource],
     plan: Plan,
     options: Options,
-    engines: EnginePool,
-    cache: Cache,
-    board: Board,
+    host: Host,
     report: Report,
     messages: Messages,
-    trace: Trace | None = None,
 ) -> int:
     """Classify images and report them in their order; one that fails does not stop the rest.
 
-    Images that the board says are done already are left out.
+    The host's board has the clock: it starts here unless it runs already. Images that the board
+    says are done are left out.
 
     Returns the exit code: of the first failure, else whether expectations were met.
 
@@ -47,17 +45,22 @@ def classify(
         messages.detail(f"the manifest's [{table}] means nothing here and is ignored")
     for sentence in plan.raised:
         messages.warn(sentence)
+    board = host.board
     board.timeout = plan.limits.timeout
     board.deadline = board.deadline or time.monotonic() + plan.limits.timeout
     bound_memory(plan.limits.process_memory)
+    host = hosted(plan, replace(host, clock=Clock(board.deadline)))
     with quick_handover():
-        loading = Loading(plan, engines, board, trace)
+        loading = Loading(plan, host)
     from wasmlrun.pipeline.per_image import Classifier  # while the model is loaded
 
-    classifier = Classifier(plan, options, loading, cache, board, messages, trace)
+    classifier = Classifier(plan, options, host, loading, messages)
     report.prepare()
-    for name, outcome in classifier.outcomes(names[board.done :]):
-        code = _report(name, outcome, report, messages)
+    from wasmlrun.vision.decode import configure_process
+
+    configure_process(options.max_pixels)
+    for image, outcome in classifier.outcomes(images[board.done :]):
+        code = _report(image.name, outcome, report, messages)
         board.report(board.done + 1, _combined(board.code, code))
         if isinstance(outcome, LimitExceeded) and outcome.limit == "timeout":
             break  # the clock is for the whole command: nothing can follow

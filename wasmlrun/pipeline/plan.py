@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wasmlrun.manifest.grant import Grant, from_manifest, with_writable
 from wasmlrun.manifest.mounts import parse_mounts
@@ -20,6 +20,10 @@ from wasmlrun.support.paths import exists, is_dir, is_file
 from wasmlrun.support.records import NOTHING, Record, replace
 from wasmlrun.toolkit.languages import SCRIPTS
 from wasmlrun.vision.labels import read_labels
+
+if TYPE_CHECKING:
+    from wasmlrun.host import Host
+    from wasmlrun.pipeline.program import ProgramPlan
 
 
 class Wishes(Record):
@@ -98,6 +102,11 @@ def make_plan(wishes: Wishes) -> Plan:
         arguments=wishes.arguments,
         shown_worker=wishes.worker or bundled.DEFAULT_WORKER,
     )
+
+
+def hosted(plan: Plan | ProgramPlan, host: Host) -> Host:
+    """The host with what a plan gives its guests."""
+    return replace(host, models=plan.models, limits=plan.limits, grant=plan.grant)
 
 
 def find_worker(name: str | None) -> Path:

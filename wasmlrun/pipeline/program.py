@@ -5,86 +5,130 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from wasmlrun.engines.pool import EnginePool
 from wasmlrun.manifest.grant import Grant, from_manifest, with_writable
 from wasmlrun.manifest.mounts import parse_mounts
 from wasmlrun.manifest.reader import Manifest
+from wasmlrun.pipeline.plan import (
+    Wishes,
+    find_manifest,
+    find_worker,
+    interpreted,
+    named_models,
+    preloaded,
+)
 from wasmlrun.pipeline.protocols import wws
 from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.outcome import GuestRun, explain
-from wasmlrun.sandbox.worker import Runtime, Worker
-from wasmlrun.supervisor.stages import Board, Stage
-from wasmlrun.support.cache import Cache
-from wasmlrun.support.errors import LimitExceeded, UsageFault
-from wasmlrun.support.limits import Limits, exceeded
+from wasmlrun.support.errors import UsageFault
+from wasmlrun.support.limits import Limits, exceeded, lowered, raised, with_limits
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.model_source import ModelSource
 from wasmlrun.support.process import bound_memory
-from wasmlrun.support.records import replace
-from wasmlrun.trace.spans import span
-from wasmlrun.wasi_nn.session import GraphPool, Session
+from wasmlrun.support.records import NOTHING, Record, replace
 
 if TYPE_CHECKING:
-    from wasmlrun.trace.recorder import Trace
+    from wasmlrun.host import Host
+
+
+class ProgramWishes(Record):
+    """The command line of `run` as far as it decides what runs."""
+
+    worker: str
+    manifest: Path | None = None
+    dirs: Sequence[str] = ()
+    variables: Sequence[str] = ()
+    """`NAME=VALUE` each."""
+    models: Sequence[str] = ()
+    """`[NAME=]FILE` each."""
+    no_nn: bool = False
+    writable: Sequence[str] = ()
+    input_layout: str | None = None
+    allow_outside: bool = False
+    limits: Mapping[str, Any] = NOTHING
+
+
+class ProgramPlan(Record):
+    """What will run, and with what."""
+
+    worker: Path
+    grant: Grant
+    models: Mapping[str, ModelSource]
+    limits: Limits
+    raised: Sequence[str] = ()
+    """Warnings about limits that the manifest would raise."""
+
+
+def plan_program(wishes: ProgramWishes, *, bounded: bool) -> ProgramPlan:
+    """Find and check everything that the command names. With `bounded` the program's output is
+    limited also when nobody says so.
+
+    Raises:
+        WasmlrunError: of the kind of the first thing that is wrong.
+    """
+    path = find_worker(wishes.worker)
+    found = find_manifest(
+        Wishes(wishes.worker, wishes.manifest, allow_outside=wishes.allow_outside), path
+    )
+    usual = Limits() if bounded else replace(Limits(), output=None)
+    asked = found.limits if found else {}
+    path, grant = interpreted(
+        path,
+        grant_of(
+            found,
+            wishes.dirs,
+            wishes.variables,
+            wishes.writable,
+            wishes.input_layout,
+            no_nn=wishes.no_nn,
+        ),
+    )
+    return ProgramPlan(
+        path,
+        grant,
+        {
+            **(preloaded(found) if found else {}),
+            **named_models(wishes.models, allow_outside=wishes.allow_outside),
+        },
+        with_limits(lowered(usual, asked), wishes.limits),
+        tuple(raised(usual, asked)),
+    )
 
 
 def run_program(
     path: Path,
     arguments: Sequence[str],
-    grant: Grant,
-    models: Mapping[str, ModelSource],
-    engines: EnginePool,
-    limits: Limits,
-    cache: Cache,
-    board: Board,
+    host: Host,
     messages: Messages,
     *,
     request: bytes | None = None,
-    trace: Trace | None = None,
 ) -> GuestRun:
-    """Run a program to its end. With `request`, that is its stdin and its stdout is kept;
-    without, it has this process's streams.
+    """Run a program to its end, in this process, whose clock starts now. With `request`, that
+    is its stdin and its stdout is kept; without, it has this process's streams.
 
     Raises:
         WasmlrunError: it could not be started, trapped, or reached a limit.
     """
+    limits, board = host.limits, host.board
     bound_memory(limits.process_memory)
     board.timeout = limits.timeout
     board.deadline = time.monotonic() + limits.timeout
-    runtime = Runtime(limits, cache)
-    pool = GraphPool(engines, board)
-    session = Session(
-        pool,
-        models,
-        nhwc_input=grant.nhwc_input,
-        limits=limits,
-        allowed_models=grant.allowed_models,
-        allowed_backends=grant.allowed_backends,
-        observer=trace.observer() if trace is not None else None,
-    )
-    with span(trace, "worker", worker=str(path)):
-        linked = Worker(runtime, path).linked(grant)
+    host = replace(host, clock=Clock(board.deadline))
+    linked = host.worker(path).linked(host.grant)
     try:
-        with board.doing(Stage.GUEST, str(path)), span(trace, "run"):
-            run = linked.run(
-                session=session,
-                clock=Clock(board.deadline),
-                arguments=arguments,
-                stdin=request,
-                inherit=request is None,
-                stderr=messages.guest,
-            )
-    except LimitExceeded as error:
-        if session.failure is not None:
-            error.message += f" – its last failed WASI-NN call: {session.failure.message}"
-        raise
+        run = host.run(
+            linked,
+            str(path),
+            arguments=arguments,
+            stdin=request,
+            inherit=request is None,
+            stderr=messages.guest,
+        )
     except MemoryError as e:
         raise exceeded("process_memory", limits.process_memory, "the run takes more") from e
     finally:
-        session.close()
-        pool.close()
+        host.graphs.close()
     if run.exit_code != 0 and run.failure is not None:
         messages.warn(f"the program's last failed WASI-NN call: {run.failure.message}")
     if run.exit_code != 0 and run.hint is not None:

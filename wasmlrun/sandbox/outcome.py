@@ -19,6 +19,8 @@ class GuestRun(Record):
     """The last WASI-NN call that failed."""
     hint: str | None = None
     """What may help if it failed."""
+    inference_seconds: float = 0.0
+    """How long its computations took, all together."""
 
 
 def explain(run: GuestRun, what: str) -> WorkerFailed | BadModel:

@@ -150,6 +150,7 @@ class LinkedWorker:
             session.last_output if session else None,
             session.failure if session else None,
             self._hint(heard, session),
+            session.inference_seconds if session else 0.0,
         )
 
     def _memory_is_full(self, limits: Limits) -> bool:

@@ -1,0 +1,115 @@
+"""The host: what a guest is made with and run in, in one record.
+
+A command makes one for itself; a process that serves many makes one and, by `replace`, for
+each run one with a grant, limits and a clock of its own. Engines, graphs and cache are shared.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wasmlrun.manifest.grant import Grant
+from wasmlrun.sandbox.clock import Clock, Runtime, prepare_alarm
+from wasmlrun.supervisor.stages import Board, Stage
+from wasmlrun.support.cache import Cache
+from wasmlrun.support.errors import LimitExceeded
+from wasmlrun.support.limits import Limits
+from wasmlrun.support.model_source import ModelSource
+from wasmlrun.support.records import NOTHING, Record
+from wasmlrun.trace.spans import span
+from wasmlrun.wasi_nn.session import GraphPool, Session
+
+if TYPE_CHECKING:
+    from wasmlrun.sandbox.outcome import GuestRun
+    from wasmlrun.sandbox.worker import LinkedWorker, Worker
+    from wasmlrun.trace.recorder import Trace
+
+
+class Host(Record):
+    """Everything that guests run with. Threads may share it."""
+
+    graphs: GraphPool
+    """The engines, what they have loaded, and the board that says what they are at."""
+    cache: Cache = Cache(None)
+    trace: Trace | None = None
+    """What records the runs, if somebody wants to see."""
+    models: Mapping[str, ModelSource] = NOTHING
+    """Models that guests may load by name."""
+    limits: Limits = Limits()
+    """Of each run. Whether instructions are counted is decided when a worker is compiled."""
+    grant: Grant = Grant()
+    clock: Clock = Clock()
+    """When a run's time is over."""
+
+    @property
+    def board(self) -> Board:
+        """Where it is said what native code is at work on."""
+        return self.graphs.board
+
+    def worker(self, path: Path, shown: str = "") -> Worker:
+        """Compile a worker, or restore it from the cache; `shown` is its name in the trace.
+
+        Raises:
+            BadWorker: no such file, no WebAssembly, or not a program.
+        """
+        from wasmlrun.sandbox.worker import Worker  # not before an engine is at work
+
+        if self.clock.deadline < math.inf:
+            prepare_alarm()
+        with span(self.trace, "worker", worker=shown or str(path)):
+            return Worker(Runtime(self.limits, self.cache), path)
+
+    def run(
+        self,
+        linked: LinkedWorker,
+        what: str,
+        *,
+        arguments: Sequence[str] = (),
+        environ: Sequence[tuple[str, str]] = (),
+        stdin: bytes | None = None,
+        stdout: Callable[[bytes], None] | None = None,
+        stderr: Callable[[bytes], None] | None = None,
+        inherit: bool = False,
+        **facts: object,
+    ) -> GuestRun:
+        """Run a fresh instance to its end, with a WASI-NN session of its own.
+
+        `what` is what it is at, for people; `facts` go into the trace. Streams are those of
+        `LinkedWorker.run`.
+
+        Raises:
+            WorkerFailed: it trapped. BadModel: it trapped over a model.
+            LimitExceeded: it reached a limit.
+        """
+        session = Session(
+            self.graphs,
+            self.models,
+            nhwc_input=self.grant.nhwc_input,
+            limits=self.limits,
+            allowed_models=self.grant.allowed_models,
+            allowed_backends=self.grant.allowed_backends,
+            observer=self.trace.observer() if self.trace is not None else None,
+        )
+        try:
+            with span(self.trace, "run", **facts), self.board.doing(Stage.GUEST, what):
+                return linked.run(
+                    session=session,
+                    limits=self.limits,
+                    clock=self.clock,
+                    arguments=arguments,
+                    environ=environ,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    inherit=inherit,
+                )
+        except LimitExceeded as error:
+            if session.failure is None:
+                raise
+            message = f"{error.message} – its last failed WASI-NN call: {session.failure.message}"
+            raise LimitExceeded(message, error.hint, limit=error.limit) from error
+        finally:
+            session.close()
