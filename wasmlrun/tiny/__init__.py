@@ -1,0 +1,6 @@
+"""A model packed into a WebAssembly module that needs no engine.
+
+`tflite` and `onnxfile` read a file into a `graph`; `simplify` folds and fuses, `support` tells what
+cannot be built; `weights` packs constants, `arena` plans memory, `source` writes C against the
+kernels in `kernels/`, `build` compiles it, and `section` describes the module in itself.
+"""
