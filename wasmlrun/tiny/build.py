@@ -90,7 +90,7 @@ def _settings(source: Source, ends: Ends, arena: int) -> str:
 
 def compile_folder(folder: Path, output: Path, zig: Sequence[str], options: Sequence[str]) -> None:
     """Compile what `write_folder` wrote. Raises BuildFailed."""
-    from wasmlrun.toolchains.installer import compile_with
+    from wasmlrun.toolkit.toolchains.installer import compile_with
 
     command = [*zig, "cc", "--target=wasm32-wasi", *options, "-o", str(output), "worker.c"]
     compile_with(command, folder)

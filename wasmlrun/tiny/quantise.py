@@ -11,8 +11,6 @@ import numpy as np
 from wasmlrun.tiny.graph import Array, Quant, Value
 
 LOW, HIGH = -128, 127
-# one bit is left for what is added before the rounding
-_DOUBLE_BITS = 52
 SUM_BITS = 20
 """Bits that summands get before they are brought to one scale; `int8_elementwise.h` has the same."""
 
@@ -41,17 +39,8 @@ class Scaling:
 
     @property
     def doubles(self) -> bool:
-        """Whether doubles give what the integer arithmetic gives; `int8_scale.h` says why."""
-        if self.largest.bit_length() + 31 > _DOUBLE_BITS:
-            return False
-        return all(
-            _trailing_zeros(multiplier) + self.largest.bit_length() < 30
-            for multiplier in self.multipliers
-        )
-
-
-def _trailing_zeros(number: int) -> int:
-    return (number & -number).bit_length() - 1 if number else 0
+        """Whether the kernels may compute in doubles; `int8_scale.h` says why."""
+        return self.largest < 1 << 30
 
 
 def factor(real: float) -> tuple[int, int]:

@@ -213,10 +213,10 @@ def _products(writer: _Writer, node: Node, number: int) -> None:
     data = graph.data(node.inputs[1])
     if node.op == "dense":
         outputs, depth = data.shape
-        rows = source.count // depth
+        count = source.count // depth
         shape = {"kernel": (1, 1), "stride": (1, 1), "pads": (0, 0, 0, 0)}
         geometry = Node("conv", node.name, [], [], shape)
-        window = _window(geometry, (rows, 1, 1, depth), (rows, 1, 1, outputs))
+        window = _window(geometry, (count, 1, 1, depth), (count, 1, 1, outputs))
     else:
         if node.op == "depthwise":  # of one channel: every output sees all of it
             data = data.transpose(3, 1, 2, 0)
@@ -228,7 +228,8 @@ def _products(writer: _Writer, node: Node, number: int) -> None:
     name = f"{node.op}_{number}"
     if source.dtype == "i8":
         assert source.quant is not None and stored.quant is not None
-        tile = (depth + 1) // 2 * 2 * PIXELS * 2
+        rows = matrix.reshape(outputs, window["kernel_h"], -1)
+        tile = rows.shape[1] * (rows.shape[2] + rows.shape[2] % 2) * PIXELS * 2
         tiles = _tiles(tile, pixels)
         writer.use_scratch(tile * tiles)
         bias = _bias(writer, node, outputs, np.int32)
@@ -243,7 +244,7 @@ def _products(writer: _Writer, node: Node, number: int) -> None:
             name,
             {
                 "shape": window,
-                "weights": writer.constant(weights.int8_matrix(matrix), "int8_t"),
+                "weights": writer.constant(weights.int8_matrix(rows), "int8_t"),
                 "bias": writer.constant(bias, "int32_t"),
                 "in_zero": source.quant.zero[0],
                 "weight_zero": -stored.quant.zero[0],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wasmlrun.errors import BadModel
+from wasmlrun.support.errors import BadModel
 from wasmlrun.tiny.graph import Graph, Node
 from wasmlrun.tiny.quantise import real_function
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from wasmlrun.errors import BadModel
+from wasmlrun.support.errors import BadModel
 from wasmlrun.tiny.flatbuffer import Table
 from wasmlrun.tiny.graph import NUMPY, Array, Graph, Node, Quant, Value, axis_of
 

@@ -33,8 +33,9 @@ class Constants:
 
 
 def int8_matrix(weights: Array) -> Array:
-    """[outputs, depth] as [block][pair of inputs][8 outputs][2]."""
-    padded = _padded(_padded(weights, 0, BLOCK), 1, 2)
+    """[outputs, rows of the window, depth] as [block][pair of inputs][8 outputs][2]."""
+    padded = _padded(_padded(weights, 0, BLOCK), 2, 2)
+    padded = padded.reshape(len(padded), -1)
     outputs, depth = padded.shape
     blocks = padded.reshape(outputs // BLOCK, BLOCK, depth // 2, 2)
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3))

@@ -37,11 +37,12 @@ INLINE float bounded_float(float value, float low, float high) {
 static void gather_floats(const float_conv *l, const float *in, int first, float *to) {
   const window *w = &l->shape;
   int pixels = w->batch * w->out_h * w->out_w;
+  corner at[PIXELS];
+  for (int p = 0; p < PIXELS; p++) at[p] = corner_of(w, min_int(first + p, pixels - 1));
   for (int y = 0; y < w->kernel_h; y++)
     for (int x = 0; x < w->kernel_w; x++, to += w->in_c * PIXELS) {
       const float *from[PIXELS];
-      for (int p = 0; p < PIXELS; p++)
-        from[p] = pixel_under(w, in, 4, min_int(first + p, pixels - 1), y, x);
+      for (int p = 0; p < PIXELS; p++) from[p] = pixel_under(w, in, 4, at[p], y, x);
       int c = 0;
 #if SIMD
       for (; c + 4 <= w->in_c; c += 4) {
@@ -75,9 +76,9 @@ INLINE void float_block(const float_conv *l, const float *x, int block, int pixe
     acc[p][1] = wasm_v128_load(l->bias + channel + 4);
   }
   for (int k = 0; k < depth; k++, w += BLOCK, x += 4) {
-    v128_t w0 = wasm_v128_load(w), w1 = wasm_v128_load(w + 4);
+    v128_t w0 = wasm_v128_load(w), w1 = wasm_v128_load(w + 4), inputs = wasm_v128_load(x);
     for (int p = 0; p < pixels; p++) {
-      v128_t input = wasm_v128_load32_splat(x + p);
+      v128_t input = repeated(inputs, p);
       acc[p][0] = multiply_add(input, w0, acc[p][0]);
       acc[p][1] = multiply_add(input, w1, acc[p][1]);
     }
@@ -131,9 +132,10 @@ static void run_float_depthwise(const float_conv *l, const float *in, float *out
   int pixels = w->batch * w->out_h * w->out_w;
   for (int pixel = 0; pixel < pixels; pixel++, out += w->out_c) {
     const float *from[64], *weights[64];
+    corner at = corner_of(w, pixel);
     int taps = 0;
     for (int t = 0; t < w->kernel_h * w->kernel_w; t++) {
-      from[taps] = pixel_under(w, in, 4, pixel, t / w->kernel_w, t % w->kernel_w);
+      from[taps] = pixel_under(w, in, 4, at, t / w->kernel_w, t % w->kernel_w);
       weights[taps] = l->weights + t * w->out_c;
       taps += from[taps] != NULL;
     }

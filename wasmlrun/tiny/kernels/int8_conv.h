@@ -20,8 +20,9 @@ typedef struct {
   scaling scale;
 } int8_conv;
 
-INLINE int depth_of(const window *w) { return w->kernel_h * w->kernel_w * w->in_c; }
-INLINE int pairs_of(const window *w) { return (depth_of(w) + 1) / 2; }
+/* Inputs of one row of the window, filled up to pairs, and pairs of the whole window. */
+INLINE int row_depth(const window *w) { return (w->kernel_w * w->in_c + 1) & ~1; }
+INLINE int pairs_of(const window *w) { return w->kernel_h * row_depth(w) / 2; }
 
 #if SIMD
 /* Eight channels of four pixels, as four pairs of each pixel. */
@@ -35,50 +36,64 @@ INLINE void store_pairs(int16_t *to, v128_t a, v128_t b, v128_t c, v128_t d) {
 }
 #endif
 
+/* `count` inputs of PIXELS pixels, from the input `depth` of a row on. */
+INLINE void gather_run(const int8_t *const *from, int count, int depth, int zero, int16_t *to, int32_t *sums) {
+  int c = 0;
+#if SIMD
+  if ((depth & 1) == 0) {
+    v128_t zeros = wasm_i16x8_splat((int16_t)zero), none = wasm_i16x8_const_splat(0);
+    v128_t ones = wasm_i16x8_const_splat(1), total[4] = {none, none, none, none};
+    for (; c + 8 <= count; c += 8) {
+      v128_t v[4];
+      for (int p = 0; p < 4; p++) {
+        v[p] = from[p] ? wasm_i16x8_sub(wasm_i16x8_load8x8(from[p] + c), zeros) : none;
+        total[p] = wasm_i32x4_add(total[p], wasm_i32x4_dot_i16x8(v[p], ones));
+      }
+      store_pairs(to + (depth + c) * 4, v[0], v[1], v[2], v[3]);
+    }
+    for (int p = 0; p < 4; p++)
+      sums[p] += wasm_i32x4_extract_lane(total[p], 0) + wasm_i32x4_extract_lane(total[p], 1) +
+                 wasm_i32x4_extract_lane(total[p], 2) + wasm_i32x4_extract_lane(total[p], 3);
+  }
+#endif
+  for (; c < count; c++) {
+    int k = depth + c;
+    for (int p = 0; p < PIXELS; p++) {
+      int value = from[p] ? from[p][c] - zero : 0;
+      to[(k >> 1) * 2 * PIXELS + p * 2 + (k & 1)] = (int16_t)value;
+      sums[p] += value;
+    }
+  }
+}
+
 /* The inputs under the windows of PIXELS output pixels, [pair][pixel][2], and their sums. */
 static void gather(const int8_conv *l, const int8_t *in, int first, int16_t *to, int32_t *sums) {
   const window *w = &l->shape;
-  int pixels = w->batch * w->out_h * w->out_w, depth = 0;
+  int pixels = w->batch * w->out_h * w->out_w, depth = row_depth(w), used = w->kernel_w * w->in_c;
+  const int8_t *from[PIXELS];
   for (int p = 0; p < PIXELS; p++) sums[p] = 0;
-#if SIMD
-  v128_t zero = wasm_i16x8_splat((int16_t)l->in_zero), ones = wasm_i16x8_const_splat(1);
-  v128_t total[4] = {wasm_i32x4_const_splat(0), wasm_i32x4_const_splat(0),
-                     wasm_i32x4_const_splat(0), wasm_i32x4_const_splat(0)};
-#endif
-  for (int y = 0; y < w->kernel_h; y++)
-    for (int x = 0; x < w->kernel_w; x++, depth += w->in_c) {
-      const int8_t *from[PIXELS];
-      for (int p = 0; p < PIXELS; p++)
-        from[p] = pixel_under(w, in, 1, min_int(first + p, pixels - 1), y, x);
-      int c = 0;
-#if SIMD
-      if ((depth & 1) == 0)
-        for (; c + 8 <= w->in_c; c += 8) {
-          v128_t v[4];
-          for (int p = 0; p < 4; p++) {
-            v[p] = from[p] ? wasm_i16x8_sub(wasm_i16x8_load8x8(from[p] + c), zero)
-                           : wasm_i16x8_const_splat(0);
-            total[p] = wasm_i32x4_add(total[p], wasm_i32x4_dot_i16x8(v[p], ones));
-          }
-          store_pairs(to + (depth + c) * 4, v[0], v[1], v[2], v[3]);
-        }
-#endif
-      for (; c < w->in_c; c++) {
-        int k = depth + c;
-        for (int p = 0; p < PIXELS; p++) {
-          int value = from[p] ? from[p][c] - l->in_zero : 0;
-          to[(k >> 1) * 2 * PIXELS + p * 2 + (k & 1)] = (int16_t)value;
-          sums[p] += value;
-        }
+  if (w->kernel_h * w->kernel_w * w->stride_h * w->stride_w == 1) {
+    for (int p = 0; p < PIXELS; p++) from[p] = in + min_int(first + p, pixels - 1) * w->in_c;
+    gather_run(from, used, 0, l->in_zero, to, sums);
+    if (depth > used)
+      for (int p = 0; p < PIXELS; p++) to[(used >> 1) * 2 * PIXELS + p * 2 + 1] = 0;
+    return;
+  }
+  corner at[PIXELS];
+  for (int p = 0; p < PIXELS; p++) at[p] = corner_of(w, min_int(first + p, pixels - 1));
+  for (int y = 0; y < w->kernel_h; y++, to += depth * PIXELS) {
+    if (row_is_inside(w, at)) {
+      for (int p = 0; p < PIXELS; p++) from[p] = pixel_under(w, in, 1, at[p], y, 0);
+      gather_run(from, used, 0, l->in_zero, to, sums);
+    } else {
+      for (int x = 0; x < w->kernel_w; x++) {
+        for (int p = 0; p < PIXELS; p++) from[p] = pixel_under(w, in, 1, at[p], y, x);
+        gather_run(from, w->in_c, x * w->in_c, l->in_zero, to, sums);
       }
     }
-  if (depth & 1)
-    for (int p = 0; p < PIXELS; p++) to[(depth >> 1) * 2 * PIXELS + p * 2 + 1] = 0;
-#if SIMD
-  for (int p = 0; p < 4; p++)
-    sums[p] += wasm_i32x4_extract_lane(total[p], 0) + wasm_i32x4_extract_lane(total[p], 1) +
-               wasm_i32x4_extract_lane(total[p], 2) + wasm_i32x4_extract_lane(total[p], 3);
-#endif
+    if (depth > used)
+      for (int p = 0; p < PIXELS; p++) to[(used >> 1) * 2 * PIXELS + p * 2 + 1] = 0;
+  }
 }
 
 #if SIMD
@@ -94,9 +109,9 @@ INLINE void block_of_channels(const int8_conv *l, const factors *f, const int16_
     acc[p][1] = wasm_i32x4_add(wasm_v128_load(l->bias + channel + 4), correction);
   }
   for (int k = 0; k < pairs; k++, w += 16, x += 8) {
-    v128_t w0 = wasm_i16x8_load8x8(w), w1 = wasm_i16x8_load8x8(w + 8);
+    v128_t w0 = wasm_i16x8_load8x8(w), w1 = wasm_i16x8_load8x8(w + 8), pairs_of_all = wasm_v128_load(x);
     for (int p = 0; p < pixels; p++) {
-      v128_t pair = wasm_v128_load32_splat(x + 2 * p);
+      v128_t pair = repeated(pairs_of_all, p);
       acc[p][0] = wasm_i32x4_add(acc[p][0], wasm_i32x4_dot_i16x8(pair, w0));
       acc[p][1] = wasm_i32x4_add(acc[p][1], wasm_i32x4_dot_i16x8(pair, w1));
     }

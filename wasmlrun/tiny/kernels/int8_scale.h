@@ -14,7 +14,7 @@ typedef struct {
   const int8_t *shift;
   int per_channel;
   int grows; /* whether any shift is to the left */
-  int doubles; /* whether products with the sums fit into doubles: see scale_eight */
+  int doubles; /* whether sums are below 2^30, so that doubles can be used */
   int zero, low, high; /* of the output: zero point, and the bounds of the activation */
 } scaling;
 
@@ -81,13 +81,14 @@ INLINE v128_t scale_four(v128_t sums, four_factors f, int grows) {
 
 /* The factors of a block of channels: as integers, or as doubles.
  *
- * As doubles both roundings become one. The first rounds to a multiple of 2^shift, the second half
- * away from zero; together they round the product after 2^(shift - 1) was added to its magnitude.
- * The packer sets `doubles` where no product needs more than a double's 53 bits and none can lie
- * exactly between two results of the first rounding. */
+ * As doubles both roundings become one. The first is half up to a multiple of 2^shift, the second
+ * half away from zero; together they round the product after 2^(shift - 1) was added to its
+ * magnitude, and a trifle to itself, which decides where the first is undecided. Products of sums
+ * below 2^21 are exact. Of larger ones, up to 2^30, a double keeps 53 bits: less than one result in
+ * 2^23 can be rounded to the other side. */
 typedef struct {
   four_factors low, high;
-  v128_t real[4], added[4];
+  v128_t real[4], added[4], trifle[4];
 } factors;
 
 INLINE factors factors_of(const scaling *s, int channel) {
@@ -103,24 +104,29 @@ INLINE factors factors_of(const scaling *s, int channel) {
     /* a double with this exponent is 2^(shift - 31) */
     v128_t power = wasm_i64x2_make((int64_t)(1023 - 31 + left) << 52, (int64_t)(1023 - 31 + right) << 52);
     f.real[pair] = wasm_f64x2_mul(wasm_f64x2_make(s->multiplier[first], s->multiplier[second]), power);
+    f.trifle[pair] = wasm_f64x2_mul(power, wasm_f64x2_const_splat(0.5));
     f.added[pair] = wasm_f64x2_mul(power, wasm_f64x2_make(left < 0 ? 1 << 30 : 0, right < 0 ? 1 << 30 : 0));
+    if (s->low == s->zero) f.added[pair] = wasm_f64x2_add(f.added[pair], f.trifle[pair]);
   }
   return f;
 }
 
 /* Two sums, scaled and rounded, in the low halves of two doubles. `magic` has no room for a
- * fraction, so that adding it rounds. */
-INLINE v128_t two_scaled(v128_t sums, v128_t real, v128_t added, v128_t magic, int negative) {
-  v128_t product = wasm_f64x2_mul(wasm_f64x2_convert_low_i32x4(sums), real);
-  if (negative)
+ * fraction, so that adding it rounds. What is below zero is cut off where the lowest result is
+ * zero, and need not be right. */
+INLINE v128_t two_scaled(const factors *f, int pair, v128_t sums, v128_t magic, int negative) {
+  v128_t product = wasm_f64x2_mul(wasm_f64x2_convert_low_i32x4(sums), f->real[pair]);
+  v128_t added = f->added[pair];
+  if (negative) {
     added = wasm_v128_or(added, wasm_v128_and(product, wasm_i64x2_const_splat(INT64_MIN)));
+    product = wasm_f64x2_add(product, f->trifle[pair]);
+  }
   return wasm_f64x2_add(wasm_f64x2_add(product, added), magic);
 }
 
-INLINE v128_t four_scaled(const v128_t *real, const v128_t *added, v128_t sums, v128_t magic,
-                          int negative) {
-  v128_t low = two_scaled(sums, real[0], added[0], magic, negative);
-  v128_t high = two_scaled(wasm_i32x4_shuffle(sums, sums, 2, 3, 2, 3), real[1], added[1], magic, negative);
+INLINE v128_t four_scaled(const factors *f, int pair, v128_t sums, v128_t magic, int negative) {
+  v128_t low = two_scaled(f, pair, sums, magic, negative);
+  v128_t high = two_scaled(f, pair + 1, wasm_i32x4_shuffle(sums, sums, 2, 3, 2, 3), magic, negative);
   return wasm_i32x4_shuffle(low, high, 0, 2, 4, 6);
 }
 
@@ -128,13 +134,12 @@ INLINE v128_t four_scaled(const v128_t *real, const v128_t *added, v128_t sums, 
 INLINE v128_t scale_eight(const scaling *s, const factors *f, v128_t first, v128_t second) {
   if (s->doubles) {
     v128_t magic = wasm_f64x2_splat(0x1.8p52 + s->zero);
-    /* what is below zero is cut off where the lowest result is zero */
     if (s->low == s->zero) {
-      first = four_scaled(f->real, f->added, first, magic, 0);
-      second = four_scaled(f->real + 2, f->added + 2, second, magic, 0);
+      first = four_scaled(f, 0, first, magic, 0);
+      second = four_scaled(f, 2, second, magic, 0);
     } else {
-      first = four_scaled(f->real, f->added, first, magic, 1);
-      second = four_scaled(f->real + 2, f->added + 2, second, magic, 1);
+      first = four_scaled(f, 0, first, magic, 1);
+      second = four_scaled(f, 2, second, magic, 1);
     }
   } else {
     v128_t zero = wasm_i32x4_splat(s->zero);
