@@ -24,6 +24,7 @@ LAYERS = [
     "report",
     "diagnose",
     "pipeline",
+    "tiny",
     "toolkit",
     "host",
     "trace",

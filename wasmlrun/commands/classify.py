@@ -113,7 +113,7 @@ def _work(
     cache = cache_from(wanted["no_cache"], messages.detail)
     streams = parallel(len(images), careful=board.careful)
     engines = engines_from(wanted, cache, messages, streams)
-    if not board.careful:
+    if not board.careful and not _brings_its_model(worker):
         encoding = encoding_named(wanted["model"]) if wanted["model"] is not None else None
         Task(lambda: engines.prepare(encoding))  # while the rest is imported
     with quick_handover():
@@ -146,6 +146,15 @@ def _work(
 
     host = Host(GraphPool(engines, board), cache, recorder)
     return classify([ImageFile(name) for name in images], plan, options, host, report, messages)
+
+
+def _brings_its_model(worker: str | None) -> bool:
+    """Whether no engine will be needed."""
+    if worker is None or not worker.endswith(".wasm"):
+        return False
+    from wasmlrun.tiny.description import is_packed
+
+    return is_packed(Path(worker))
 
 
 command = Command(

@@ -13,6 +13,7 @@ COMMANDS = {
     "cache": "Show or empty the cache of compiled workers and models.",
     "new": "Write a fresh worker's project in any of nine languages.",
     "build": "Build a worker's project with your toolchain, or install one.",
+    "pack": "Pack a model into a worker that needs no engine.",
     "check": "Try a worker with wrong and unusual input.",
     "runtimes": "Prepare the interpreters that run scripts as workers.",
     "models": "Pull, list, inspect and check models.",

@@ -96,7 +96,7 @@ def make_plan(wishes: Wishes) -> Plan:
         plan,
         worker=worker,
         grant=grant,
-        labels=_labels(wishes, plan.settings),
+        labels=_labels(wishes, plan.settings) or plan.labels,
         limits=limits,
         raised=tuple(raised(Limits(), manifest.limits)) if manifest else (),
         arguments=wishes.arguments,
@@ -161,6 +161,11 @@ def _without_manifest(wishes: Wishes, worker: Path) -> Plan:
     if wishes.model is None and wishes.worker is not None and not _is_bundled(worker):
         if not exists(worker):
             raise BadWorker(f"worker {worker} does not exist")
+        if wishes.worker.endswith(".wasm"):
+            from wasmlrun.tiny.description import is_packed
+
+            if is_packed(worker):
+                return _packed(worker)
         if not wishes.arguments and not wishes.dirs:
             raise BadManifest(
                 f"worker {worker} has no manifest: {worker.with_suffix('.toml')} does not exist",
@@ -180,6 +185,21 @@ def _without_manifest(wishes: Wishes, worker: Path) -> Plan:
         {name: source},
         shown_model=wishes.model or bundled.DEFAULT_MODEL,
     )
+
+
+def _packed(worker: Path) -> Plan:
+    """A worker with its model inside: it says for itself what it takes, and gets nothing else."""
+    from wasmlrun.tiny import description
+
+    described = description.read(worker)
+    settings = described.settings
+    if settings is None:
+        raise BadWorker(
+            f"worker {worker} holds a model that takes no picture",
+            f"give it a tensor: wasmlrun run {worker} < tensor.raw",
+        )
+    name = described.model
+    return Plan(worker, Grant(), settings, described.labels, name, None, shown_model=name)
 
 
 def _with_given_model(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:

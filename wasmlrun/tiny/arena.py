@@ -39,7 +39,7 @@ class Arena:
     def least(self) -> int:
         """Bytes that are in use at the busiest step: no plan can do with less."""
         steps = {block.first for block in self.blocks}
-        return max((sum(b.size for b in self.blocks if b.first <= s <= b.last) for s in steps))
+        return max(sum(b.size for b in self.blocks if b.first <= s <= b.last) for s in steps)
 
 
 def plan(graph: Graph) -> Arena:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wasmlrun.tiny.graph import Value
 from wasmlrun.tiny.source import Source
+from wasmlrun.vision.preprocess import InputSpec
 
 KERNELS = Path(__file__).parent / "kernels"
 STACK = 32768
@@ -35,6 +36,8 @@ class Ends:
     logits: bool
     """Whether the scores are to be made probabilities."""
     label_offset: int = 0
+    picture: InputSpec | None = None
+    """How a picture becomes the input; None where it is no picture."""
 
 
 def write_folder(

@@ -54,6 +54,12 @@ class Value:
     data: Array | None = None
 
     @property
+    def scaling(self) -> Quant:
+        """Its quantisation, of a tensor that `support` has seen to have one."""
+        assert self.quant is not None
+        return self.quant
+
+    @property
     def count(self) -> int:
         """Number of elements."""
         return prod(self.shape)

@@ -12,7 +12,7 @@ from wasmlrun.tiny.graph import Array, Quant, Value
 
 LOW, HIGH = -128, 127
 SUM_BITS = 20
-"""Bits that summands get before they are brought to one scale; `int8_elementwise.h` has the same."""
+"""Bits that summands get before they have one scale; `int8_elementwise.h` has the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +102,16 @@ def of_products(
     """For sums of input × weight. `in_floats`: the product of the scales is rounded to a float,
     as older kernels do.
     """
-    assert source.quant is not None and weights.quant is not None and out.quant is not None
-    in_scale, _ = one_of(source.quant)
-    out_scale, out_zero = one_of(out.quant)
+    in_scale, _ = one_of(source.scaling)
+    out_scale, out_zero = one_of(out.scaling)
     factors = []
-    for scale in weights.quant.scale:
+    for scale in weights.scaling.scale:
         product = in_scale * scale
         if in_floats:
             product = float(np.float32(in_scale) * np.float32(scale))
         factors.append(factor(product / out_scale))
     multipliers, shifts = zip(*factors, strict=True)
-    return Scaling(multipliers, shifts, out_zero, *bounds(activation, out.quant), largest)
+    return Scaling(multipliers, shifts, out_zero, *bounds(activation, out.scaling), largest)
 
 
 def largest_sum(weights: Array, bias: Array, source: Quant) -> int:

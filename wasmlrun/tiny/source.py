@@ -74,8 +74,8 @@ class _Writer:
             _WRITERS[node.op](self, node, number)
             shape = self._shape_text(node)
             if len(self.calls) > before:
-                self.calls[before] = f"/* {number}: {_comment(node.name)}{shape} */\n  " + (
-                    self.calls[before]
+                self.calls[before] = (
+                    f"/* {number}: {_comment(node.name)}{shape} */\n  " + (self.calls[before])
                 )
         lines = [*self.declarations, "", "static void prepare_layers(void) {"]
         lines += [f"  {line}" for line in self.prepared]
@@ -186,7 +186,7 @@ def _window(node: Node, source: Shape, out: Shape) -> dict[str, int]:
 
 
 def _float_bounds(node: Node) -> tuple[float, float]:
-    known = {
+    known: dict[str, tuple[float, float]] = {
         "relu": (0.0, math.inf),
         "relu6": (0.0, 6.0),
         "relu_n1_to_1": (-1.0, 1.0),
@@ -227,14 +227,13 @@ def _products(writer: _Writer, node: Node, number: int) -> None:
     pixels = window["batch"] * window["out_h"] * window["out_w"]
     name = f"{node.op}_{number}"
     if source.dtype == "i8":
-        assert source.quant is not None and stored.quant is not None
         rows = matrix.reshape(outputs, window["kernel_h"], -1)
         tile = rows.shape[1] * (rows.shape[2] + rows.shape[2] % 2) * PIXELS * 2
         tiles = _tiles(tile, pixels)
         writer.use_scratch(tile * tiles)
         bias = _bias(writer, node, outputs, np.int32)
-        real = matrix.astype(np.int64) - stored.quant.zero[0]
-        largest = quantise.largest_sum(real, bias, source.quant)
+        real = matrix.astype(np.int64) - stored.scaling.zero[0]
+        largest = quantise.largest_sum(real, bias, source.scaling)
         scaling = quantise.of_products(
             source, stored, out, node["activation"], largest, in_floats=_in_floats(node, stored)
         )
@@ -246,8 +245,8 @@ def _products(writer: _Writer, node: Node, number: int) -> None:
                 "shape": window,
                 "weights": writer.constant(weights.int8_matrix(rows), "int8_t"),
                 "bias": writer.constant(bias, "int32_t"),
-                "in_zero": source.quant.zero[0],
-                "weight_zero": -stored.quant.zero[0],
+                "in_zero": source.scaling.zero[0],
+                "weight_zero": -stored.scaling.zero[0],
                 "tiles": tiles,
                 "gathered": "(int16_t *)scratch",
                 "scale": writer.scaling(scaling),
@@ -278,8 +277,7 @@ def _products(writer: _Writer, node: Node, number: int) -> None:
 
 
 def _in_floats(node: Node, stored: Value) -> bool:
-    assert stored.quant is not None
-    return bool(node.attributes.get("in_floats")) and not stored.quant.per_channel
+    return bool(node.attributes.get("in_floats")) and not stored.scaling.per_channel
 
 
 def _depthwise(writer: _Writer, node: Node, number: int) -> None:
@@ -292,11 +290,10 @@ def _depthwise(writer: _Writer, node: Node, number: int) -> None:
     taps = graph.data(node.inputs[1]).reshape(-1, channels)
     window, name = _window(node, source.shape, out.shape), f"depthwise_{number}"
     if source.dtype == "i8":
-        assert source.quant is not None and stored.quant is not None
-        zero, (_, left, _, right) = source.quant.zero[0], node["pads"]
-        real = taps.astype(np.int64) - stored.quant.zero[0]
+        zero, (_, left, _, right) = source.scaling.zero[0], node["pads"]
+        real = taps.astype(np.int64) - stored.scaling.zero[0]
         bias = _bias(writer, node, channels, np.int64)
-        largest = quantise.largest_sum(real.T, bias, source.quant)
+        largest = quantise.largest_sum(real.T, bias, source.scaling)
         bias -= zero * real.sum(axis=0)
         right = max(right, _reach(window) - left - window["in_w"])
         ring = (window["kernel_h"] - 1) * window["dilation_h"] + 1
@@ -312,7 +309,7 @@ def _depthwise(writer: _Writer, node: Node, number: int) -> None:
                 "weights": writer.constant(weights.int8_taps(taps), "int8_t"),
                 "bias": writer.constant(weights.of_channels(bias.astype(np.int32)), "int32_t"),
                 "in_zero": zero,
-                "weight_zero": -stored.quant.zero[0],
+                "weight_zero": -stored.scaling.zero[0],
                 "pad_right": right,
                 "rows": "(int8_t *)scratch",
                 "scale": writer.scaling(scaling),
@@ -370,23 +367,23 @@ def _elementwise(writer: _Writer, node: Node, number: int) -> None:
         kernel = f"run_float_{node.op}"
         writer.calls.append(f"{kernel}({shape}, {_float(low)}, {_float(high)}, {pointers});")
         return
-    a, b, quant = graph.value(first).quant, graph.value(second).quant, out.quant
-    assert a is not None and b is not None and quant is not None
+    a, b, quant = (graph.value(name).scaling for name in (first, second, out.name))
     (a_scale, a_zero), (b_scale, b_zero) = quantise.one_of(a), quantise.one_of(b)
     fields: dict[str, Any] = {"shape": pairing, "first_zero": a_zero, "second_zero": b_zero}
     if node.op == "mul":
         product = np.float32(a_scale) * np.float32(b_scale) / np.float32(quant.scale[0])
         scaling = quantise.of_real(float(product), quant, node["activation"])
-        layer = writer.structure(
-            "int8_product", name, {**fields, "scale": writer.scaling(scaling)}
-        )
+        layer = writer.structure("int8_product", name, {**fields, "scale": writer.scaling(scaling)})
         writer.calls.append(f"run_int8_product({layer}, {pointers});")
         return
     common = 2 * max(a_scale, b_scale)
     scaling = quantise.of_real(
         common / ((1 << quantise.SUM_BITS) * quant.scale[0]), quant, node["activation"]
     )
-    (am, ashift), (bm, bshift) = quantise.factor(a_scale / common), quantise.factor(b_scale / common)
+    (am, ashift), (bm, bshift) = (
+        quantise.factor(a_scale / common),
+        quantise.factor(b_scale / common),
+    )
     fields |= {"first_multiplier": am, "second_multiplier": bm}
     fields |= {"first_shift": ashift, "second_shift": bshift, "negative": int(node.op == "sub")}
     layer = writer.structure("int8_sum", name, {**fields, "scale": writer.scaling(scaling)})
@@ -398,9 +395,8 @@ def _unary(writer: _Writer, node: Node, number: int) -> None:
     alpha, beta = node.attributes.get("alpha", 1.0), node.attributes.get("beta", 0.0)
     kind = node["kind"]
     if source.dtype == "i8":
-        assert source.quant is not None and out.quant is not None
         function = quantise.real_function(kind, alpha, beta)
-        _table(writer, node, quantise.unary_table(function, source.quant, out.quant))
+        _table(writer, node, quantise.unary_table(function, source.scaling, out.scaling))
         return
     limits = {"relu": (0.0, math.inf), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}
     if kind in limits:
@@ -441,8 +437,7 @@ def _pool(writer: _Writer, node: Node, number: int) -> None:
     source, out = (writer.graph.value(n) for n in (node.inputs[0], node.outputs[0]))
     fields: dict[str, Any] = {"shape": _window(node, source.shape, out.shape)}
     if source.dtype == "i8":
-        assert out.quant is not None
-        fields["low"], fields["high"] = quantise.bounds(node["activation"], out.quant)
+        fields["low"], fields["high"] = quantise.bounds(node["activation"], out.scaling)
     else:
         if node.op == "average_pool":
             fields["counts_padding"] = int(node["counts_padding"])
@@ -464,10 +459,9 @@ def _mean(writer: _Writer, node: Node, number: int) -> None:
     if source.dtype == "f32":
         writer.calls.append(f"run_float_mean({outer}, {count}, {inner}, {pointers});")
         return
-    assert source.quant is not None and out.quant is not None
-    real = source.quant.scale[0] / (out.quant.scale[0] * count)
-    fields = {"outer": outer, "count": count, "inner": inner, "in_zero": source.quant.zero[0]}
-    scaling = writer.scaling(quantise.of_real(real, out.quant))
+    real = source.scaling.scale[0] / (out.scaling.scale[0] * count)
+    fields = {"outer": outer, "count": count, "inner": inner, "in_zero": source.scaling.zero[0]}
+    scaling = writer.scaling(quantise.of_real(real, out.scaling))
     layer = writer.structure("int8_mean", f"mean_{number}", {**fields, "scale": scaling})
     writer.calls.append(f"run_int8_mean({layer}, {pointers});")
 
@@ -480,9 +474,8 @@ def _softmax(writer: _Writer, node: Node, number: int) -> None:
     if source.dtype == "f32":
         writer.calls.append(f"run_float_softmax({_float(node['beta'])}, {sizes}, {pointers});")
         return
-    assert source.quant is not None and out.quant is not None
-    table = quantise.softmax_table(source.quant.scale[0], node["beta"])
-    scale, zero = quantise.one_of(out.quant)
+    table = quantise.softmax_table(source.scaling.scale[0], node["beta"])
+    scale, zero = quantise.one_of(out.scaling)
     writer.calls.append(
         f"run_int8_softmax({writer.constant(table, 'float')}, {_float(scale)}, {zero}, {sizes}, "
         f"{pointers});"
@@ -546,7 +539,7 @@ def _pad(writer: _Writer, node: Node, number: int) -> None:
     steps = row_major(out.shape)
     value = node["value"]
     if value is None:
-        value = out.quant.zero[0] if out.quant is not None else 0.0
+        value = out.scaling.zero[0] if out.quant is not None else 0.0
     target = writer.at(out.name)
     if out.dtype == "f32":
         writer.calls.append(f"run_fill_4({_float(value)}, {out.count}, {target});")
@@ -562,17 +555,17 @@ def _nothing(writer: _Writer, node: Node, number: int) -> None:
     """Another shape of the same bytes; a copy where they could not be shared."""
     source, out = writer.at(node.inputs[0]), writer.at(node.outputs[0])
     if source != out:
-        writer.calls.append(f"copy_bytes({out}, {source}, {writer.graph.value(node.outputs[0]).size});")
+        writer.calls.append(
+            f"copy_bytes({out}, {source}, {writer.graph.value(node.outputs[0]).size});"
+        )
 
 
 def _quantize(writer: _Writer, node: Node, number: int) -> None:
     source, out = (writer.graph.value(n) for n in (node.inputs[0], node.outputs[0]))
-    assert out.quant is not None
     if source.dtype == "i8":
-        assert source.quant is not None
-        _table(writer, node, quantise.requantise_table(source.quant, out.quant))
+        _table(writer, node, quantise.requantise_table(source.scaling, out.scaling))
         return
-    scale, zero = quantise.one_of(out.quant)
+    scale, zero = quantise.one_of(out.scaling)
     writer.calls.append(
         f"run_quantize({_float(scale)}, {zero}, {out.count}, {writer.at(source.name)}, "
         f"{writer.at(out.name)});"
@@ -581,8 +574,7 @@ def _quantize(writer: _Writer, node: Node, number: int) -> None:
 
 def _dequantize(writer: _Writer, node: Node, number: int) -> None:
     source, out = (writer.graph.value(n) for n in (node.inputs[0], node.outputs[0]))
-    assert source.quant is not None
-    scale, zero = quantise.one_of(source.quant)
+    scale, zero = quantise.one_of(source.scaling)
     writer.calls.append(
         f"run_dequantize({_float(scale)}, {zero}, {out.count}, {writer.at(source.name)}, "
         f"{writer.at(out.name)});"
@@ -592,9 +584,7 @@ def _dequantize(writer: _Writer, node: Node, number: int) -> None:
 def _cast(writer: _Writer, node: Node, number: int) -> None:
     source, out = (writer.graph.value(n) for n in (node.inputs[0], node.outputs[0]))
     kernel = "run_bytes_to_float" if source.dtype == "u8" else "run_signed_bytes_to_float"
-    writer.calls.append(
-        f"{kernel}({out.count}, {writer.at(source.name)}, {writer.at(out.name)});"
-    )
+    writer.calls.append(f"{kernel}({out.count}, {writer.at(source.name)}, {writer.at(out.name)});")
 
 
 def _flip_sign(writer: _Writer, node: Node, number: int) -> None:

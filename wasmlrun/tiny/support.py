@@ -134,7 +134,10 @@ def _details(graph: Graph, node: Node, dtype: str) -> str | None:
             return f"{rank} dimensions, more than {MAX_RANK}"
     if node.op == "concat" and activation != "none":
         return f"a fused {activation}"
-    if node.op == "softmax" and node["axis"] not in (-1, len(graph.value(node.inputs[0]).shape) - 1):
+    if node.op == "softmax" and node["axis"] not in (
+        -1,
+        len(graph.value(node.inputs[0]).shape) - 1,
+    ):
         return "over another axis than the last"
     if node.op == "cast":
         target = graph.value(node.outputs[0]).dtype

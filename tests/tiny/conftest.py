@@ -1,0 +1,59 @@
+"""Packing in tests: with the compiler's own cache, which must outlive the tests' home."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from wasmlrun.manifest.reader import Classify
+from wasmlrun.support.messages import Messages
+from wasmlrun.support.model_source import source_of
+from wasmlrun.tiny.pack import Order, Packed, pack
+from wasmlrun.toolkit.toolchains.installer import Installer
+
+Packer = Callable[..., Packed]
+
+
+def needs(module: str, package: str) -> None:
+    """Skip without a package; in CI fail."""
+    if find_spec(module) is None:
+        reason = f"{package} is missing: pip install {package}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+@pytest.fixture
+def zig(outside: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Variables with which the compiler finds its cache."""
+    needs("ziglang", "ziglang")
+    cache = outside.get("ZIG_GLOBAL_CACHE_DIR", str(Path(outside["HOME"], ".cache", "zig")))
+    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", cache)
+    return {"ZIG_GLOBAL_CACHE_DIR": cache}
+
+
+@pytest.fixture
+def packed(zig: dict[str, str], tmp_path: Path) -> Packer:
+    """`packed(model, simd=…, …)`: a model's bytes as a module."""
+
+    def make(
+        model: bytes,
+        *,
+        simd: str = "simd",
+        labels: Sequence[str] | None = None,
+        settings: Classify | None = None,
+        decode: bool = False,
+        keep: Path | None = None,
+    ) -> Packed:
+        output = tmp_path / f"{simd}.wasm"
+        order = Order(
+            *("model", "model.tflite", source_of([model], None), settings or Classify()),
+            *(labels, output, simd, decode, keep),
+        )
+        return pack(order, Installer(Messages(-1), allowed=False))
+
+    return make

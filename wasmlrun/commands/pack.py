@@ -1,0 +1,101 @@
+"""`wasmlrun pack`"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wasmlrun.commands.clickform import verbosity_options
+
+if TYPE_CHECKING:
+    from wasmlrun.support.messages import Messages
+    from wasmlrun.tiny.pack import Packed
+
+
+@click.command("pack", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("model")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: MODEL.wasm here.")
+@click.option("--labels", type=click.Path(path_type=Path), help="Label file, one label a line.")
+@click.option(
+    "--manifest",
+    type=click.Path(path_type=Path),
+    help="Take [classify] from this manifest: how a picture becomes the input.",
+)
+@click.option(
+    "--simd",
+    type=click.Choice(["none", "simd", "relaxed"]),
+    default="simd",
+    show_default=True,
+    help="Vector instructions: none runs on the smallest hosts.",
+)
+@click.option("--relaxed-simd", "relaxed", is_flag=True, help="The same as --simd relaxed.")
+@click.option("--emit", type=click.Choice(["c"]), help="Keep the C in OUTPUT's folder, as NAME-c.")
+@click.option("--install", is_flag=True, help="Install the compiler (zig) if it is missing.")
+@verbosity_options
+def command(
+    model: str,
+    output: Path | None,
+    labels: Path | None,
+    manifest: Path | None,
+    simd: str,
+    relaxed: bool,
+    emit: str | None,
+    install: bool,
+    verbosity: int,
+) -> int:
+    """Pack MODEL into one WebAssembly module that needs no engine.
+
+    MODEL is a TensorFlow Lite file, or the name of a pulled model. The module is a WASI
+    program, a worker for classify, and a library: input, infer, output.
+    """
+    from wasmlrun.manifest.reader import Classify, read_manifest
+    from wasmlrun.pipeline.plan import find_model
+    from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.support.messages import Messages
+    from wasmlrun.tiny.pack import Order, pack
+    from wasmlrun.toolkit.toolchains.installer import Installer
+    from wasmlrun.vision.labels import read_labels
+
+    messages = Messages(verbosity)
+    try:
+        name, source, settings = find_model(model)
+        if manifest is not None:
+            settings = read_manifest(manifest).classify or Classify()
+        label_file = labels or settings.labels
+        target = output or Path(f"{name}.wasm")
+        order = Order(
+            name,
+            model,
+            source,
+            settings,
+            read_labels(label_file) if label_file else None,
+            target,
+            "relaxed" if relaxed else simd,
+            keep=target.with_name(f"{target.stem}-c") if emit else None,
+        )
+        _tell(pack(order, Installer(messages, allowed=True if install else None)), messages)
+    except WasmlrunError as error:
+        messages.error(error)
+        return error.exit_code
+    return 0
+
+
+def _tell(packed: Packed, messages: Messages) -> None:
+    from wasmlrun.models.progress import size_text
+
+    messages.info(
+        f"{packed.output}: {size_text(packed.size)}, {packed.operations} operations, "
+        f"{packed.seconds:.1f} s"
+    )
+    messages.info(f"  takes {packed.takes}")
+    messages.info(
+        f"  weights {size_text(packed.constants)}, "
+        f"the rest {size_text(packed.size - packed.constants)}"
+    )
+    messages.info(
+        f"  arena {size_text(packed.arena)} (no plan needs less than "
+        f"{size_text(packed.arena_least)}), scratch {size_text(packed.scratch)}"
+    )
+    messages.info(f"  memory {size_text(packed.memory)} at the start, and no more later")

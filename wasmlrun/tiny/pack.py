@@ -1,0 +1,216 @@
+"""From a model to a module that holds it: read, check, simplify, plan, write, compile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wasmlrun import __version__
+from wasmlrun.engines.protocol import Port
+from wasmlrun.manifest.reader import Classify
+from wasmlrun.support.errors import BadModel
+from wasmlrun.support.model_source import Encoding, ModelSource
+from wasmlrun.support.tensor import DType
+from wasmlrun.tiny import arena, build, description, source, support
+from wasmlrun.tiny.graph import Graph, Value
+from wasmlrun.tiny.simplify import simplify
+from wasmlrun.toolkit.toolchains.installer import BuildFailed, Installer
+from wasmlrun.toolkit.toolchains.zig import zig_command
+from wasmlrun.vision.labels import label_offset
+from wasmlrun.vision.preprocess import InputSpec, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be packed, and how."""
+
+    name: str
+    """The model's name: what a worker's answer is shown with."""
+    shown: str
+    """As the user gave it."""
+    model: ModelSource
+    settings: Classify
+    labels: Sequence[str] | None
+    output: Path
+    simd: str = "simd"
+    decode: bool = False
+    keep: Path | None = None
+    """A folder for the C, if it is to be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What came of it."""
+
+    output: Path
+    size: int
+    constants: int
+    """Bytes of weights and tables in it."""
+    memory: int
+    """Bytes of linear memory that it starts with: constants, arena, scratch, stack."""
+    arena: int
+    arena_least: int
+    """Bytes in use at the busiest step: what no plan could go below."""
+    scratch: int
+    operations: int
+    takes: str
+    """The input in words."""
+    seconds: float
+
+
+def pack(order: Order, installer: Installer) -> Packed:
+    """Build the module; it gets its name only when it is complete.
+
+    Raises:
+        BadModel: the file is damaged, or has operations that cannot be packed: all are named.
+        BadLabels: the labels do not fit. ToolMissing: there is no zig, and none may be installed.
+        BuildFailed: the compiler found errors, or the result cannot be written.
+    """
+    started = time.monotonic()
+    graph = read(order.model, order.shown)
+    simplify(graph)
+    support.require(graph, order.shown)
+    given, answer = graph.value(graph.inputs[0]), graph.value(graph.outputs[0])
+    spec = _picture(order.settings, given)
+    if order.decode and spec is None:
+        raise BadModel(
+            f"model {order.shown} takes no picture, so that nothing can be decoded for it",
+            "pack it without --decode",
+        )
+    classes = max(answer.shape, default=1) if answer.count == max(answer.shape, default=1) else 0
+    offset = label_offset(classes, order.labels, order.settings.label_offset)
+    plan = arena.plan(graph)
+    written = source.write(graph, plan)
+    ends = build.Ends(
+        given,
+        answer,
+        plan.offsets[given.name],
+        plan.offsets[answer.name],
+        classes,
+        _are_logits(graph, order.settings.scores, classes),
+        offset,
+        spec,
+    )
+    about = _about(order, ends, plan.size)
+    module = _compiled(order, ends, written, plan.size, installer)
+    module = description.with_description(module, about, order.labels)
+    _write(order.output, module)
+    return Packed(
+        order.output,
+        len(module),
+        len(written.constants),
+        _first_memory(module),
+        plan.size,
+        plan.least,
+        written.scratch,
+        len(graph.nodes),
+        f"{'×'.join(map(str, given.shape))} {given.dtype}",
+        time.monotonic() - started,
+    )
+
+
+def read(model: ModelSource, shown: str) -> Graph:
+    """The graph of a model file. Raises BadModel."""
+    if model.encoding is Encoding.TENSORFLOW_LITE:
+        from wasmlrun.tiny import tflite
+
+        return tflite.read(model.parts[0], shown)
+    raise BadModel(
+        f"model {shown} is {model.encoding.value}; only TensorFlow Lite models can be packed",
+        "run it with WASI-NN: wasmlrun classify IMAGE --model " + shown,
+    )
+
+
+def _picture(settings: Classify, given: Value) -> InputSpec | None:
+    """How a picture becomes the input; None for an input that is none."""
+    if len(given.shape) != 4:
+        return None
+    try:
+        return resolve(settings, Port(given.name, given.shape, DType(given.dtype)))
+    except BadModel:
+        return None
+
+
+_PASSING = ("reshape", "identity", "quantize", "dequantize", "flip_sign")
+
+
+def _are_logits(graph: Graph, scores: str, classes: int) -> bool:
+    """Whether the output has yet to be made probabilities."""
+    if scores != "auto" or classes < 2:
+        return scores == "logits"
+    makers = {name: node for node in graph.nodes for name in node.outputs}
+    node = makers.get(graph.outputs[0])
+    while node is not None and node.op in _PASSING:
+        node = makers.get(node.inputs[0])
+    if node is None:
+        return True
+    return not (node.op == "softmax" or (node.op == "unary" and node["kind"] == "sigmoid"))
+
+
+def _about(order: Order, ends: build.Ends, arena_size: int) -> dict[str, Any]:
+    spec = ends.picture
+    picture = None
+    if spec is not None:
+        picture = {
+            "size": [spec.height, spec.width],
+            "resize": spec.resize,
+            "layout": spec.layout,
+            "dtype": spec.dtype.value,
+            "color": spec.color,
+            "mean": list(spec.mean),
+            "scale": list(spec.scale),
+        }
+    return {
+        "packer": __version__,
+        "model": {"name": order.name, "sha256": order.model.sha256},
+        "input": {"shape": list(ends.input.shape), "dtype": ends.input.dtype},
+        "output": {"shape": list(ends.output.shape), "dtype": ends.output.dtype},
+        "picture": picture,
+        "decodes": order.decode,
+        "simd": order.simd,
+        "arena": arena_size,
+        "label_offset": ends.label_offset,
+    }
+
+
+def _compiled(
+    order: Order, ends: build.Ends, written: source.Source, arena_size: int, installer: Installer
+) -> bytes:
+    zig = zig_command(installer)
+    with tempfile.TemporaryDirectory(prefix="wasmlrun-pack-") as made:
+        folder = Path(made, "c")
+        folder.mkdir()
+        build.write_folder(folder, written, ends, arena_size, order.labels)
+        module = Path(made, "module.wasm")
+        build.compile_folder(folder, module, zig, build.flags(order.simd, decode=order.decode))
+        if order.keep is not None:
+            try:
+                shutil.copytree(folder, order.keep, dirs_exist_ok=True)
+            except OSError as e:
+                raise BuildFailed(f"{order.keep} cannot be written: {e.strerror or e}") from e
+        return module.read_bytes()
+
+
+def _write(path: Path, module: bytes) -> None:
+    made = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        made.write_bytes(module)
+        made.replace(path)
+    except OSError as e:
+        raise BuildFailed(f"{path} cannot be written: {e.strerror or e}") from e
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def _first_memory(module: bytes) -> int:
+    from wasmlrun.binary import module as binary
+
+    found = binary.read(module)
+    assert isinstance(found, binary.CoreModule)
+    return sum(memory.minimum for memory in found.memories)
