@@ -90,7 +90,7 @@ def _in_child(work: Callable[[Board], int], board: Board, messages: Messages) ->
         asked = asked or signal.SIGTERM  # both were asked to end, and the child heard it first
     if asked is None and not timed_out and os.WIFEXITED(status):
         return os.WEXITSTATUS(status)
-    _clean_up_after(child)
+    clean_up_after(child)
     if asked is not None:
         if asked == signal.SIGINT:
             messages.info("interrupted")
@@ -192,7 +192,8 @@ def _die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _clean_up_after(child: int) -> None:
+def clean_up_after(child: int) -> None:
+    """Remove temporary files that a process left which ended without doing so."""
     from wasmlrun.support.cache import Cache, default_root
     from wasmlrun.support.tempfiles import remove_leftovers
 

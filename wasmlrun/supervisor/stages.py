@@ -7,7 +7,9 @@ The board is shared memory: a slot is taken while a stage runs and freed when it
 from __future__ import annotations
 
 import mmap
+import os
 import struct
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +29,9 @@ class Stage(IntEnum):
     GUEST = 4
 
 
+_STAGES = frozenset(Stage)
+
+
 class Doing(Record):
     """One stage that had begun and not ended."""
 
@@ -39,14 +44,17 @@ _SLOT = struct.Struct("<BH")
 _TEXT = 400
 _SLOT_SIZE = _SLOT.size + _TEXT
 _SLOTS = 32
+_TOTAL = _HEADER.size + _SLOTS * _SLOT_SIZE
 
 
 class Board:
     """Deadline, progress and running stages of one command."""
 
-    def __init__(self) -> None:
-        # anonymous and shared: a forked child writes what its parent reads
-        self._memory = mmap.mmap(-1, _HEADER.size + _SLOTS * _SLOT_SIZE)
+    def __init__(self, memory: int = -1) -> None:
+        """`memory` is a descriptor of `shared_memory`; without one the board is shared with
+        children that are forked off, and what they write their parent reads.
+        """
+        self._memory = mmap.mmap(memory, _TOTAL)
         self._lock = threading.Lock()
 
     @contextmanager
@@ -70,7 +78,8 @@ class Board:
         found = []
         for slot in range(_SLOTS):
             stage, size = _SLOT.unpack_from(self._memory, _offset(slot))
-            if stage:
+            # a child that was taken over may have written anything
+            if stage in _STAGES:
                 at = _offset(slot) + _SLOT.size
                 text = self._memory[at : at + min(size, _TEXT)].decode(errors="replace")
                 found.append(Doing(Stage(stage), text))
@@ -129,6 +138,19 @@ class Board:
         names = ("timeout", "deadline", "done", "code", "careful")
         current = dict(zip(names, self._header(), strict=True))
         _HEADER.pack_into(self._memory, 0, *(current | values).values())
+
+
+def shared_memory() -> int:
+    """A descriptor of memory for a Board, to be handed to a child."""
+    if sys.platform == "linux":
+        descriptor = os.memfd_create("wasmlrun-board")
+    else:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, _TOTAL)
+    return descriptor
 
 
 def _offset(slot: int) -> int:

@@ -1,0 +1,302 @@
+"""A child that serves many calls: native code may crash or hang in it, and the caller goes on.
+
+`supervise` in `wasmlrun.supervisor.parent` forks a command's work off before there are threads.
+A library cannot: its process has threads and a life of its own. So this child is a fresh
+interpreter that is started with the first call, does one call at a time and answers over a
+socket. When it crashes, or a call outlasts its time, the call ends with the error that says so
+and the next call starts another child.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+
+from wasmlrun.supervisor.blame import error_of
+from wasmlrun.supervisor.channel import EMPTY, Channel, Closed, Malformed, Message
+from wasmlrun.supervisor.parent import GRACE, Death, clean_up_after
+from wasmlrun.supervisor.stages import Board, shared_memory
+from wasmlrun.support.errors import EXIT_BUG, EXIT_TERMINATED, WasmlrunError, WorkerFailed
+from wasmlrun.support.failure import error_from, failure_of
+
+Handler = Callable[[Message], Message]
+"""Answers a call, in the child. What it raises is raised again where the call was made."""
+
+_ERROR, _BUG, _SAID = "error", "bug", "said"
+
+
+class Child:
+    """A process for calls, one at a time; threads wait for each other.
+
+    It is started when there is a call, and ends with its owner or with `close`.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        opening: Message = EMPTY,
+        *,
+        timeout: float,
+        most: int,
+        calls: int | None = None,
+        hear: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """The child imports `module` and answers with what its `begin(opening, board, say)`
+        returns, a Handler. That, and every call, may take `timeout` seconds, and an answer may
+        have `most` bytes. After so many `calls` the child is replaced by a fresh one.
+
+        `hear` is given what is said meanwhile: warnings, and what guests write to stderr.
+        """
+        self._module = module
+        self._opening = opening
+        self._timeout = timeout
+        self._most = most
+        self._calls = calls
+        self._hear = hear
+        self._lock = threading.Lock()
+        self._running: _Running | None = None
+        self._closed = False
+
+    def call(self, message: Message) -> Message:
+        """The answer to a message.
+
+        Raises:
+            WasmlrunError: the handler's own; or the child crashed, was out of time, or answered
+                with nonsense.
+            ValueError: it was closed.
+        """
+        with self._lock:
+            running = self._started()
+            try:
+                answer = self._ask(running, message)
+            except WasmlrunError:
+                self._forget_the_dead(running)
+                raise
+            except BaseException:
+                # whatever it answers later is the answer to nothing
+                self._stop()
+                raise
+            running.calls += 1
+            if self._calls is not None and running.calls >= self._calls:
+                self._stop()
+            return answer
+
+    def prepare(self) -> None:
+        """Start it if need be, so that the first call waits less. Raises what `call` does."""
+        with self._lock:
+            self._started()
+
+    def close(self) -> None:
+        """End it, and the call that runs with a ValueError; there may be no other."""
+        self._closed = True
+        running = self._running
+        if running is not None:
+            running.kill()
+        with self._lock:
+            self._stop()
+
+    @property
+    def process(self) -> int | None:
+        """Its number, None when none is running."""
+        running = self._running
+        return running.process.pid if running is not None else None
+
+    def _started(self) -> _Running:
+        if self._closed:
+            raise ValueError("the worker is closed")
+        running = self._running
+        if running is not None and running.owner != os.getpid():
+            # this process was forked off from the one that started it
+            self._running = running = None
+        if running is not None and running.process.poll() is not None:
+            self._stop()  # somebody else ended it
+            running = None
+        if running is None:
+            running = self._running = _Running(self._module)
+            try:
+                self._ask(running, self._opening)
+            except BaseException:
+                self._stop()
+                raise
+        return running
+
+    def _ask(self, running: _Running, message: Message) -> Message:
+        deadline = time.monotonic() + self._timeout + GRACE
+        try:
+            running.channel.send(message, deadline)
+            answer = running.channel.receive(self._most, deadline)
+        except TimeoutError:
+            running.kill()
+            raise self._death(running, timed_out=True) from None
+        except Closed:
+            raise self._death(running, timed_out=False) from None
+        except Malformed as e:
+            running.kill()
+            running.ended()
+            raise WorkerFailed(
+                f"the process that did the work answered with {e}",
+                "the model or the picture may have been made to attack; do not use it",
+            ) from None
+        return self._understood(answer)
+
+    def _understood(self, answer: Message) -> Message:
+        said = answer.head.get(_SAID)
+        if isinstance(said, str):
+            self._hear(said)
+        bug = answer.head.get(_BUG)
+        if bug is not None:
+            raise RuntimeError(f"a bug in wasmlrun: {bug}")
+        error = answer.head.get(_ERROR)
+        if error is not None:
+            raise error_from(error)
+        return answer
+
+    def _death(self, running: _Running, *, timed_out: bool) -> Exception:
+        if self._closed:
+            return ValueError("the worker was closed")
+        status = running.ended()
+        if status >= 0 and not timed_out:
+            return WorkerFailed(f"the process that did the work ended with exit code {status}")
+        return error_of(Death(-status, timed_out, running.board.running()), self._timeout)
+
+    def _forget_the_dead(self, running: _Running) -> None:
+        if running.process.poll() is not None:
+            self._stop()
+
+    def _stop(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            running.stop()
+
+
+class _Running:
+    """One child process, from its start to its end."""
+
+    def __init__(self, module: str) -> None:
+        """Raises OSError when the system has no room for it."""
+        self.owner = os.getpid()
+        self.calls = 0
+        ours, theirs = socket.socketpair()
+        memory = shared_memory()
+        alive, self._alive = os.pipe()
+        try:
+            self.board = Board(memory)
+            descriptors = (theirs.fileno(), memory, alive)
+            start = f"begin({module!r}, {', '.join(map(str, descriptors))})"
+            code = f"from {__name__} import begin; {start}"
+            path = f"import sys; sys.path[:] = {json.dumps([p for p in sys.path if p])}"
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-c", f"{path}; {code}"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=descriptors,
+            )
+        except BaseException:
+            ours.close()
+            os.close(self._alive)
+            raise
+        finally:
+            theirs.close()
+            os.close(memory)
+            os.close(alive)
+        self.channel = Channel(ours)
+        # an owner that is forgotten takes it along
+        self._finish = weakref.finalize(self, _end, self.process, ours, self._alive, self.owner)
+
+    def kill(self) -> None:
+        """End it at once."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+
+    def ended(self) -> int:
+        """Wait for its end; its exit code, or the number of the signal that ended it, negative."""
+        try:
+            return self.process.wait(GRACE)
+        except subprocess.TimeoutExpired:  # it closed the socket and goes on
+            self.kill()
+            return self.process.wait()
+
+    def stop(self) -> None:
+        """End it and clear away what it left."""
+        self._finish()
+
+
+def _end(process: subprocess.Popen[bytes], end: socket.socket, alive: int, owner: int) -> None:
+    end.close()
+    os.close(alive)
+    if owner != os.getpid():
+        return  # it is another process's child
+    with suppress(ProcessLookupError):
+        process.kill()
+    process.wait()
+    clean_up_after(process.pid)
+
+
+# --- in the child -------------------------------------------------------------------------------
+
+
+def begin(module: str, end: int, memory: int, alive: int) -> None:
+    """What the child does: answer until its owner is gone. Never returns."""
+    # a terminal's Ctrl-C reaches both, and the owner acts on it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    board = Board(memory)
+    threading.Thread(target=_end_with_owner, args=(alive,), daemon=True).start()
+    channel = Channel(socket.socket(fileno=end))
+    said: list[str] = []
+    try:
+        opening = channel.receive(sys.maxsize)
+        answer: Handler | None = None
+
+        def opened(message: Message) -> Message:
+            nonlocal answer
+            answer = importlib.import_module(module).begin(message, board, said.append)
+            return EMPTY
+
+        _answer(channel, opened, opening, said)
+        while answer is not None:
+            _answer(channel, answer, channel.receive(sys.maxsize), said)
+    except Closed:
+        pass
+    # without unloading the engines
+    os._exit(EXIT_TERMINATED)
+
+
+_MOST_SAID = 1 << 16
+
+
+def _answer(channel: Channel, handler: Handler, message: Message, said: list[str]) -> None:
+    head: dict[str, object] = {}
+    parts: tuple[bytes | bytearray | memoryview, ...] = ()
+    try:
+        answer = handler(message)
+        head, parts = dict(answer.head), answer.parts
+    except WasmlrunError as error:
+        head = {_ERROR: failure_of(error).plain()}
+    except MemoryError:
+        os._exit(EXIT_BUG)  # nothing in here can be relied on
+    except Exception as error:  # noqa: BLE001 - raised again where the call was made
+        import traceback
+
+        head = {_BUG: "".join(traceback.format_exception(error))}
+    if said:
+        head[_SAID] = "".join(said)[:_MOST_SAID]
+        said.clear()
+    channel.send(Message(head, parts))
+
+
+def _end_with_owner(alive: int) -> None:
+    """The pipe's other end is only the owner's."""
+    with suppress(OSError):
+        os.read(alive, 1)
+    clean_up_after(os.getpid())
+    os._exit(EXIT_TERMINATED)
