@@ -61,3 +61,13 @@ def litert(model: bytes, inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         interpreter.get_output_details()[0]["index"]
     )
     return answer
+
+
+def openvino(model: bytes, inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """OpenVINO's answer for an ONNX model, in 32-bit floats."""
+    import openvino as ov
+
+    core, settings = ov.Core(), {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = core.compile_model(core.read_model(model), "CPU", settings)
+    answer: np.ndarray[Any, Any] = compiled(inputs)[0]
+    return answer

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import flatbuffers
 import numpy as np
+
+from kit.needs import needs
 
 TYPES = {"f32": 0, "i32": 2, "u8": 3, "i64": 4, "i8": 9}
 _NUMPY = {"f32": np.float32, "i32": np.int32, "u8": np.uint8, "i64": np.int64, "i8": np.int8}
@@ -73,6 +74,9 @@ class ByHand:
 
     def data(self, given: int, answer: int) -> bytes:
         """The file, with these tensors as input and output."""
+        needs("flatbuffers", "flatbuffers")
+        import flatbuffers
+
         b = flatbuffers.Builder(1 << 16)
         codes = sorted({code for code, *_ in self.operators})
         buffers = [self._buffer(b, b"")]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from kit.needs import needs
 
 from wasmlrun.manifest.reader import Classify
 from wasmlrun.support.messages import Messages
@@ -16,15 +15,6 @@ from wasmlrun.tiny.pack import Order, Packed, pack
 from wasmlrun.toolkit.toolchains.installer import Installer
 
 Packer = Callable[..., Packed]
-
-
-def needs(module: str, package: str) -> None:
-    """Skip without a package; in CI fail."""
-    if find_spec(module) is None:
-        reason = f"{package} is missing: pip install {package}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
 
 
 @pytest.fixture

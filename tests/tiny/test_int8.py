@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from kit.needs import needs
 from kit.packed import Library
-from tiny.conftest import Packer, needs
+from tiny.conftest import Packer
 
 needs("ai_edge_litert", "ai-edge-litert")
 

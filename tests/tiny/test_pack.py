@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kit.needs import needs
 from kit.packed import Library
 from kit.tflite_by_hand import FLOAT, INT8, INT32, ByHand
 from PIL import Image
-from tiny.conftest import Packer, needs
+from tiny.conftest import Packer
 
 from wasmlrun.binary.module import CoreModule, read
 from wasmlrun.tiny.pack import Packed
@@ -114,7 +115,7 @@ def test_other_formats_are_told(run_cli: Callable[..., Any], tmp_path: Path) -> 
     (tmp_path / "m.pb").write_bytes(b"\x0a\x03abc")
     done = run_cli(["pack", "m.pb"], cwd=tmp_path)
     assert done.code == 3
-    assert "model m.pb is tensorflow; only" in done.stderr
+    assert "model m.pb is tensorflow; TensorFlow Lite and ONNX models can be packed" in done.stderr
 
 
 def test_a_place_that_cannot_be_written_is_told(

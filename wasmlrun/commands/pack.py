@@ -11,6 +11,7 @@ from wasmlrun.commands.clickform import verbosity_options
 
 if TYPE_CHECKING:
     from wasmlrun.support.messages import Messages
+    from wasmlrun.support.model_source import ModelSource
     from wasmlrun.tiny.pack import Packed
 
 
@@ -47,7 +48,7 @@ def command(
 ) -> int:
     """Pack MODEL into one WebAssembly module that needs no engine.
 
-    MODEL is a TensorFlow Lite file, or the name of a pulled model. The module is a WASI
+    MODEL is a TensorFlow Lite or ONNX file, or the name of a model. The module is a WASI
     program, a worker for classify, and a library: input, infer, output.
     """
     from wasmlrun.manifest.reader import Classify, read_manifest
@@ -61,6 +62,7 @@ def command(
     messages = Messages(verbosity)
     try:
         name, source, settings = find_model(model)
+        source = _packable(model, source)
         if manifest is not None:
             settings = read_manifest(manifest).classify or Classify()
         label_file = labels or settings.labels
@@ -80,6 +82,21 @@ def command(
         messages.error(error)
         return error.exit_code
     return 0
+
+
+def _packable(model: str, source: ModelSource) -> ModelSource:
+    """The ONNX or TensorFlow Lite form of a model whose folder has it beside OpenVINO's."""
+    from wasmlrun.support import bundled
+    from wasmlrun.support.model_source import Encoding, read_model
+
+    folder = Path(model) if Path(model).is_dir() else bundled.model(model)
+    if source.encoding is not Encoding.OPENVINO or folder is None or not folder.is_dir():
+        return source
+    for suffix in (".onnx", ".tflite"):
+        beside = folder / f"{folder.absolute().name}{suffix}"
+        if beside.is_file():
+            return read_model(beside)
+    return source
 
 
 def _tell(packed: Packed, messages: Messages) -> None:

@@ -121,8 +121,12 @@ def read(model: ModelSource, shown: str) -> Graph:
         from wasmlrun.tiny import tflite
 
         return tflite.read(model.parts[0], shown)
+    if model.encoding is Encoding.ONNX:
+        from wasmlrun.tiny import onnxfile
+
+        return onnxfile.read(model.parts[0], shown)
     raise BadModel(
-        f"model {shown} is {model.encoding.value}; only TensorFlow Lite models can be packed",
+        f"model {shown} is {model.encoding.value}; TensorFlow Lite and ONNX models can be packed",
         "run it with WASI-NN: wasmlrun classify IMAGE --model " + shown,
     )
 
