@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from wasmlrun.manifest.reader import Manifest, Mount
+from wasmlrun.manifest.reader import HttpGrant, Manifest, Mount
 from wasmlrun.support.errors import BadWorker, UsageFault
 from wasmlrun.support.records import NOTHING, Record, replace
 
@@ -21,6 +21,11 @@ class Grant(Record):
     """The only engines that may be used, the preferred first; none is any."""
     allowed_models: tuple[str, ...] | None = None
     """sha256 of the model files that may be loaded; None is any."""
+    http: HttpGrant = HttpGrant()
+    """Requests that it may send; none unless the command allows it a network."""
+    interpreter: bool = False
+    """Whether it runs a script: what it imports is not yet what the script uses, so what is not
+    granted is refused when it is called."""
     said_by: str = "the command line"
     """Where the user would change it."""
 
@@ -59,9 +64,13 @@ def with_writable(grant: Grant, guest_paths: Iterable[str]) -> Grant:
 
 def require_nn(grant: Grant, worker: Path, what: str) -> None:
     """Refuse a worker that imports `what` of WASI-NN without being allowed to. Raises BadWorker."""
-    if grant.nn:
-        return
-    raise BadWorker(
+    if not grant.nn and not grant.interpreter:
+        raise nn_refused(grant, worker, what)
+
+
+def nn_refused(grant: Grant, worker: Path, what: str) -> BadWorker:
+    """The error for a worker that uses `what` of WASI-NN without being allowed to."""
+    return BadWorker(
         f"worker {worker} uses WASI-NN ({what}) and {grant.said_by} does not allow it",
         'add to the manifest: [features.wasi_nn] allowed_backends = ["openvino"]'
         if grant.said_by != "the command line"

@@ -76,6 +76,18 @@ class NnGrant(Record):
         return tuple(dict.fromkeys([*self.allowed_backends, *named]))
 
 
+class HttpGrant(Record):
+    """`[features.http_requests]`: requests that the guest may send."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    """Names, or NAME:PORT; none of them is "any"."""
+    allowed_methods: tuple[str, ...] = ("GET", "POST", "PUT", "PATCH", "DELETE")
+    allow_http: bool = False
+    """Whether http is allowed besides https."""
+    allowed_private: tuple[str, ...] = ()
+    """Hosts that may be on this machine or beside it; said by the user, never by a manifest."""
+
+
 class Classify(Record):
     """`[classify]`: how an image becomes this worker's input and scores become labels.
 
@@ -112,6 +124,9 @@ class Manifest(Record):
     vars: Mapping[str, str] = NOTHING
     nn: NnGrant = NnGrant()
     folders: tuple[Mount, ...] = ()
+    http: HttpGrant = HttpGrant()
+    kv_namespace: str | None = None
+    """`[data.kv]`: the key/value store that the guest shares with others of the same name."""
     classify: Classify | None = None
     limits: Mapping[str, Any] = NOTHING
     """What `[limits]` says, by the names of `wasmlrun.support.limits.Limits`."""
@@ -127,12 +142,15 @@ def read_manifest(
     *,
     allow_outside: bool = False,
     within: Path | None = None,
+    root: Path | None = None,
+    writable: bool = False,
 ) -> Manifest:
     """Read and check a manifest.
 
     A manifest may come from anywhere: unless `allow_outside`, it names folders and files below
-    its own folder only. One that was only found, beside a file that the user named, must itself
-    lie `within` that file's folder.
+    its own folder only, or below `root` where that is given. One that was only found, beside a
+    file that the user named, must itself lie `within` that file's folder. `writable` is what a
+    mount is that does not say.
 
     Raises:
         BadManifest: with the file, the key and the remedy.
@@ -158,7 +176,8 @@ def read_manifest(
         raise BadManifest(f"manifest {path} is not valid TOML: {e}") from e
     except RecursionError:
         raise BadManifest(f"manifest {path} is nested too deeply") from None
-    return _Reader(path, environ, allow_outside=allow_outside).manifest(data)
+    reader = _Reader(path, environ, allow_outside=allow_outside, root=root, writable=writable)
+    return reader.manifest(data)
 
 
 def check_folders(mounts: Iterable[Mount], where: str) -> None:
@@ -191,11 +210,21 @@ def check_folders(mounts: Iterable[Mount], where: str) -> None:
 class _Reader:
     """Turns parsed TOML into a Manifest; knows the file it came from for its messages."""
 
-    def __init__(self, path: Path, environ: Mapping[str, str], *, allow_outside: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        environ: Mapping[str, str],
+        *,
+        allow_outside: bool,
+        root: Path | None,
+        writable: bool,
+    ) -> None:
         self._path = path
         self._allow_outside = allow_outside
+        self._writable = writable
         self._base = path.absolute().parent
-        self._within = None if allow_outside else self._base
+        self._root = root
+        self._within = None if allow_outside else root or self._base
         self._environ = environ
 
     def manifest(self, data: dict[str, Any]) -> Manifest:
@@ -215,6 +244,8 @@ class _Reader:
             vars=self._vars(self._table(data, "vars")),
             nn=self._nn(self._table(features, "wasi_nn", "features.")),
             folders=folders,
+            http=self._http(self._table(features, "http_requests", "features.")),
+            kv_namespace=self._kv_namespace(self._table(data, "data")),
             classify=self._classify(data),
             limits=self._limits(self._table(data, "limits")),
             ignored=tuple(ignored),
@@ -232,6 +263,34 @@ class _Reader:
             from_host = value.startswith("$") and " " not in value
             found[name] = self._environ.get(value[1:], "") if from_host else value
         return found
+
+    def _kv_namespace(self, data: dict[str, Any]) -> str | None:
+        self._known(data, "data.", ("kv",))
+        if "kv" not in data:
+            return None
+        table = self._table(data, "kv", "data.")
+        self._known(table, "data.kv.", ("namespace",))
+        namespace = self._string(table, "namespace", "", "data.kv.")
+        if not namespace:
+            raise self._fault("data.kv.namespace", "is missing", 'write namespace = "counter"')
+        return namespace
+
+    def _http(self, table: dict[str, Any]) -> HttpGrant:
+        prefix = "features.http_requests."
+        self._known(table, prefix, ("allowed_hosts", "allowed_methods", "allow_http"))
+        chosen: dict[str, Any] = {}
+        for key, example in (("allowed_hosts", "example.com"), ("allowed_methods", "GET")):
+            names = table.get(key, [])
+            if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+                raise self._fault(
+                    prefix + key, "must be a list of names", f'write {key} = ["{example}"]'
+                )
+            if key in table:
+                chosen[key] = tuple(n.lower() if key == "allowed_hosts" else n for n in names)
+        allow = table.get("allow_http", False)
+        if not isinstance(allow, bool):
+            raise self._fault(prefix + "allow_http", "must be true or false")
+        return HttpGrant(**chosen, allow_http=allow)
 
     def _nn(self, table: dict[str, Any]) -> NnGrant:
         prefix = "features.wasi_nn."
@@ -315,7 +374,7 @@ class _Reader:
             guest = entry.get("to")
             if not isinstance(guest, str) or not guest or "\0" in guest:
                 raise self._fault("folders.to", "must be the guest's path", 'write to = "/models"')
-            writable = entry.get("writable", False)
+            writable = entry.get("writable", self._writable)
             if not isinstance(writable, bool):
                 raise self._fault("folders.writable", "must be true or false")
             found.append(Mount(self._folder_at(entry, "from", "folders."), guest, writable))
@@ -417,11 +476,13 @@ class _Reader:
         """A folder that a guest will see: below the manifest's own, links followed."""
         folder = self._path_at(table, key, prefix)
         # not Path.resolve(), which raises for links that lead in a circle
-        place, base = Path(os.path.realpath(folder)), os.path.realpath(self._base)
+        place = Path(os.path.realpath(folder))
+        base = os.path.realpath(self._root or self._base)
+        bounds = "the served folder" if self._root else "the manifest's folder"
         if not self._allow_outside and not place.is_relative_to(base):
             raise self._fault(
                 prefix + key,
-                f"leaves the manifest's folder: {folder}",
+                f"leaves {bounds}: {folder}",
                 "if you trust this manifest, say --allow-outside",
             )
         return folder

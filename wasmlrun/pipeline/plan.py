@@ -135,7 +135,7 @@ def interpreted(worker: Path, grant: Grant) -> tuple[Path, Grant]:
     from wasmlrun.toolkit import interpreters
 
     given = {**grant.environ, **interpreters.handed_over(worker)}
-    return interpreters.runtime_of(worker), replace(grant, environ=given)
+    return interpreters.runtime_of(worker), replace(grant, environ=given, interpreter=True)
 
 
 def find_manifest(wishes: Wishes, worker: Path) -> Manifest | None:

@@ -11,7 +11,7 @@ from wasmtime import _ffi as ffi
 from wasmtime.component import Component, Linker, Variant
 
 from wasmlrun.binary.component import Named, NotUnderstood, Outline, read
-from wasmlrun.manifest.grant import Grant, require_nn
+from wasmlrun.manifest.grant import Grant, nn_refused, require_nn
 from wasmlrun.sandbox import import_origins
 from wasmlrun.sandbox.clock import Clock, Epochs, Runtime, Trapped
 from wasmlrun.sandbox.precompile import compiled
@@ -73,6 +73,8 @@ class ComponentProgram:
             self._component,
             self._run.name,
             self._nn,
+            # with an interpreter it got this far, and may be run until it calls one of them
+            None if grant.nn else nn_refused(grant, self._path, "wasi:nn"),
         )
 
     def _compiled(self, code: bytes, outline: Outline) -> Component:
@@ -108,7 +110,9 @@ class LinkedComponent:
         component: Component,
         run: str,
         nn: Sequence[str],
+        refusal: BadWorker | None = None,
     ) -> None:
+        """`refusal` is raised when the worker calls WASI-NN."""
         self._uses_nn = bool(nn)
         self._engine = engine
         self._epochs = epochs
@@ -116,7 +120,7 @@ class LinkedComponent:
         self._run = run
         # a component's memories cannot be seen from outside
         self.memory_used = 0
-        self._nn = ComponentBinding()
+        self._nn = ComponentBinding(refusal)
         self._linker = Linker(engine)
         try:
             self._linker.add_wasip2()

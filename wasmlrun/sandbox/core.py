@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from wasmlrun import nn, wasmtime_c
-from wasmlrun.manifest.grant import Grant, require_nn
+from wasmlrun.manifest.grant import Grant, nn_refused, require_nn
 from wasmlrun.sandbox import core_wasi
 from wasmlrun.sandbox.clock import Clock, Epochs, Runtime, Trapped
 from wasmlrun.sandbox.precompile import compiled
@@ -50,14 +51,27 @@ class CoreProgram:
         """Provide its imports. Raises BadWorker for one that nobody provides."""
         linker, binding = wasmtime_c.Linker(self._engine), nn.CoreBinding()
         linker.define_wasi()
+        of_nn = [i for i in self._imports if i[0] in nn.MODULES]
         if grant.nn:
-            binding.define(linker, [i for i in self._imports if i[0] in nn.MODULES])
+            binding.define(linker, of_nn)
+        elif grant.interpreter:
+            for module, name, arity in of_nn:
+                refusal = nn_refused(grant, self._path, f"{module}.{name}")
+                linker.define(module, name, arity, partial(_refuse, refusal))
+        if any(i[0] == "http" for i in self._imports):
+            from wasmlrun.sandbox import http_abi, http_requests  # only here: few ask for it
+
+            http_abi.define(linker, http_requests.sender(grant.http))
         _check_imports(self._path, self._imports, grant, linker, wasmtime_c.Store(self._engine))
         try:
             linked = linker.link(self._module)
         except wasmtime_c.Refused as e:
             raise _mismatch(self._path, sentence(str(e))) from e
         return LinkedCore(self._engine, self._epochs, linked, self._results, binding)
+
+
+def _refuse(refusal: BadWorker, *_: object) -> int:
+    raise refusal
 
 
 class LinkedCore:

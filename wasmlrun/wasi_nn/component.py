@@ -58,7 +58,9 @@ _CODES = {
 class ComponentBinding:
     """The host functions of one linker; they serve one instance at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, refusal: Exception | None = None) -> None:
+        """`refusal` is raised by every call."""
+        self._refusal = refusal
         self._instance: Instance | None = None
 
     def define(self, linker: Linker, imports: Iterable[str]) -> None:
@@ -89,6 +91,8 @@ class ComponentBinding:
             self._instance = None
 
     def _call(self, function: Callable[..., object], _store: object, *arguments: object) -> object:
+        if self._refusal is not None:
+            raise self._refusal
         assert self._instance is not None, "a guest ran without a session"
         return function(self._instance, *arguments)
 

@@ -29,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 I32 = 0
+FUNCTION = 0
+"""The kind of a function in `wasmtime_extern_t`."""
 MEMORY = 3
 """The kind of a memory in `wasmtime_extern_t`."""
 TYPE_OF_FUNCTION = 0

@@ -7,6 +7,7 @@ from ctypes import addressof, byref, c_void_p
 from typing import Any
 
 from wasmlrun.wasmtime_c.capi import (
+    FUNCTION,
     I32,
     MEMORY,
     Exited,
@@ -38,9 +39,37 @@ class Caller:
             return None
         return _memory(lib.wasmtime_caller_context(self._pointer), found)
 
+    def call(self, name: str, *arguments: int) -> int | None:
+        """Call a function of i32s that the guest exports, with one i32 result; None if there is
+        none of this name, and kind.
 
-Handler = Callable[..., int]
-"""Takes a Caller and the arguments, as signed numbers of 32 bits; gives one such number."""
+        Raises:
+            Exited: it called `proc_exit`. Trap: it was ended.
+        """
+        lib, found, trap = library(), External(), c_void_p()
+        exported = name.encode()
+        if not lib.wasmtime_caller_export_get(
+            self._pointer, exported, len(exported), byref(found)
+        ):
+            return None
+        if found.kind != FUNCTION:
+            return None
+        given, results = (Value * len(arguments))(), (Value * 1)()
+        for place, argument in zip(given, arguments, strict=True):
+            place.kind, place.of.i32 = I32, argument
+        context = lib.wasmtime_caller_context(self._pointer)
+        function = addressof(found) + External.of.offset
+        check_call(
+            lib.wasmtime_func_call(
+                context, function, given, len(arguments), results, 1, byref(trap)
+            ),
+            trap,
+        )
+        return int(results[0].of.i32)
+
+
+Handler = Callable[..., int | None]
+"""Takes a Caller and the arguments, as signed numbers of 32 bits; gives one such number or none."""
 
 
 class Linker(Owned):
@@ -55,13 +84,15 @@ class Linker(Owned):
         """Define WASI's functions; the store says what they do."""
         check(library().wasmtime_linker_define_wasi(self.pointer))
 
-    def define(self, module: str, name: str, parameters: int, handler: Handler) -> None:
-        """Define a function of so many i32 parameters and one i32 result.
+    def define(
+        self, module: str, name: str, parameters: int, handler: Handler, results: int = 1
+    ) -> None:
+        """Define a function of so many i32 parameters, and one i32 result or none.
 
         Raises Refused when there is one of this name already.
         """
         lib = library()
-        kind = lib.wasm_functype_new(byref(_i32s(parameters)), byref(_i32s(1)))
+        kind = lib.wasm_functype_new(byref(_i32s(parameters)), byref(_i32s(results)))
         number = _handlers.keep((handler, self._raised))
         names = _sized(module, name)
         try:
@@ -167,7 +198,9 @@ def _called(number: int, caller: int, arguments: Any, count: int, results: Any, 
     handler, raised = _handlers[number]
     try:
         values = [arguments[index].of.i32 for index in range(count)]
-        results[0].kind, results[0].of.i32 = I32, handler(Caller(caller), *values)
+        result = handler(Caller(caller), *values)
+        if result is not None:
+            results[0].kind, results[0].of.i32 = I32, result
     except BaseException as error:  # noqa: BLE001 - raised again where the guest was started
         raised.append(error)
         message = b"the host"

@@ -189,13 +189,13 @@ def _header() -> Path:
 def _javascript(work: Path, made: Path, installer: Installer) -> None:
     folder = _HERE / "javascript"
     source = _source(QUICKJS, work, installer)
-    module = (folder / "wasi_nn.js").read_bytes()
-    numbers = ",".join(map(str, module + b"\0"))  # QuickJS wants a zero behind a source
-    (work / "module.c").write_text(
-        "#include <stdint.h>\n"
-        f"const uint8_t wasi_nn_js[] = {{{numbers}}};\n"
-        f"const uint32_t wasi_nn_js_size = {len(module)};\n"
-    )
+    lines = ["#include <stdint.h>"]
+    for name in ("wasi_nn", "web"):
+        module = (folder / f"{name}.js").read_bytes()
+        numbers = ",".join(map(str, module + b"\0"))  # QuickJS wants a zero behind a source
+        lines.append(f"const uint8_t {name}_js[] = {{{numbers}}};")
+        lines.append(f"const uint32_t {name}_js_size = {len(module)};")
+    (work / "modules.c").write_text("\n".join([*lines, ""]))
     parts = [source / f"{n}.c" for n in ("quickjs", "cutils", "libregexp", "libunicode", "dtoa")]
     compile_with(
         [
@@ -208,7 +208,7 @@ def _javascript(work: Path, made: Path, installer: Installer) -> None:
             f"-I{_header()}",
             *parts,
             folder / "main.c",
-            work / "module.c",
+            work / "modules.c",
             "-o",
             made,
         ],

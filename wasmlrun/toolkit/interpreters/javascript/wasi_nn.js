@@ -76,7 +76,9 @@ const show = (value) =>
   typeof value === "object" && value !== null && !(value instanceof Error)
     ? JSON.stringify(value)
     : String(value);
-const writer = (number) => (...values) => host.write(number, values.map(show).join(" ") + "\n");
-globalThis.console = {
-  log: writer(1), info: writer(1), debug: writer(1), warn: writer(2), error: writer(2),
-};
+const print = globalThis.__print;
+delete globalThis.__print;
+const line = (values) => values.map(show).join(" ") + "\n";
+const out = (...values) => print(line(values));
+const err = (...values) => host.write(2, line(values));
+globalThis.console = { log: out, info: out, debug: out, trace: err, warn: err, error: err };
