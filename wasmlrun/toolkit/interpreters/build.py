@@ -241,7 +241,8 @@ def _ruby(work: Path, made: Path, installer: Installer) -> None:
     own = sorted((source / "mrblib").glob("*.rb"))
     later = [rb for gem in GEMS for rb in sorted((gems / f"mruby-{gem}/mrblib").glob("*.rb"))]
     _mrbc(work, "corelib", own)
-    _mrbc(work, "prelude", [*later, _HERE / "ruby" / "prelude.rb"])
+    ours = [_HERE / "ruby" / f"{name}.rb" for name in ("prelude", "json", "web")]
+    _mrbc(work, "prelude", [*later, *ours])
     parts = [c for gem in GEMS for c in sorted((gems / f"mruby-{gem}" / "src").glob("*.c"))]
     text = "\n".join(part.read_text(errors="replace") for part in parts)
     names = [f"mrb_mruby_{gem.replace('-', '_')}_gem_init" for gem in GEMS]

@@ -1,7 +1,9 @@
-// A WASI program that runs one Ruby script: mruby, with WASI-NN, ENV and the standard streams.
+// A WASI program that runs one Ruby script: mruby, with WASI-NN, ENV, the standard streams, and
+// what a worker that answers requests needs.
 //
 // The script comes in the variable WASMLRUN_SCRIPT and its name for messages in
-// WASMLRUN_SCRIPT_NAME, so it needs no file and no mount. What can be written in Ruby is in prelude.rb.
+// WASMLRUN_SCRIPT_NAME, so it needs no file and no mount. What can be written in Ruby is in
+// prelude.rb, json.rb and web.rb.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,12 +101,44 @@ static mrb_value read_file(mrb_state *mrb, mrb_value self) {
   return bytes;
 }
 
+// A script that answers requests: its stdout is the response, so what it prints goes to stderr.
+static int answers;
+
+static mrb_value respond(mrb_state *mrb, mrb_value self) {
+  char *data;
+  mrb_int size;
+  mrb_get_args(mrb, "s", &data, &size);
+  fwrite(data, 1, size, stdout);
+  return mrb_nil_value();
+}
+
+static mrb_value is_text(mrb_state *mrb, mrb_value self) {
+  char *data;
+  mrb_int size;
+  mrb_get_args(mrb, "s", &data, &size);
+  for (mrb_int i = 0; i < size;) {
+    uint8_t first = data[i];
+    int more = first < 0x80 ? 0 : first < 0xc2 ? -1 : first < 0xe0 ? 1 : first < 0xf0 ? 2
+             : first < 0xf5 ? 3 : -1;
+    if (more < 0 || i + more >= size) return mrb_false_value();
+    for (int k = 1; k <= more; k++)
+      if ((data[i + k] & 0xc0) != 0x80) return mrb_false_value();
+    uint8_t second = more > 0 ? data[i + 1] : 0;
+    // too long a form, a surrogate, or beyond the last character
+    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
+        (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f))
+      return mrb_false_value();
+    i += more + 1;
+  }
+  return mrb_true_value();
+}
+
 static mrb_value write_stream(mrb_state *mrb, mrb_value self) {
   mrb_int number;
   char *data;
   mrb_int size;
   mrb_get_args(mrb, "is", &number, &data, &size);
-  fwrite(data, 1, size, number == 2 ? stderr : stdout);
+  fwrite(data, 1, size, number == 2 || answers ? stderr : stdout);
   return mrb_nil_value();
 }
 
@@ -117,6 +151,8 @@ static void define_host(mrb_state *mrb) {
   mrb_define_module_function(mrb, host, "__get_output", get_output, MRB_ARGS_REQ(2));
   mrb_define_module_function(mrb, host, "__read", read_file, MRB_ARGS_REQ(1));
   mrb_define_module_function(mrb, host, "__write", write_stream, MRB_ARGS_REQ(2));
+  mrb_define_module_function(mrb, host, "__answer", respond, MRB_ARGS_REQ(1));
+  mrb_define_module_function(mrb, host, "__text?", is_text, MRB_ARGS_REQ(1));
   mrb_value variables = mrb_hash_new(mrb);
   for (char **entry = environ; *entry != NULL; entry++) {
     const char *value = strchr(*entry, '=');
@@ -136,6 +172,11 @@ void mrb_init_mrbgems(mrb_state *mrb) {
   mrb_load_irep(mrb, prelude);
 }
 
+static mrb_value call_worker(mrb_state *mrb, void *main_object) {
+  mrb_value module = mrb_obj_value(mrb_module_get(mrb, "WasiNN"));
+  return mrb_funcall_argv(mrb, module, mrb_intern_lit(mrb, "__respond"), 1, main_object);
+}
+
 int main(int count, char **arguments) {
   const char *script = getenv("WASMLRUN_SCRIPT"), *name = getenv("WASMLRUN_SCRIPT_NAME");
   if (script == NULL) {
@@ -153,7 +194,16 @@ int main(int count, char **arguments) {
   mrb_ccontext *context = mrb_ccontext_new(mrb);
   context->capture_errors = FALSE;
   mrb_ccontext_filename(mrb, context, name != NULL ? name : "script.rb");
+  answers = strncmp(script, "def worker", 10) == 0 || strstr(script, "\ndef worker") != NULL;
   mrb_load_string_cxt(mrb, script, context);
+  mrb_value main_object = mrb_top_self(mrb);
+  if (mrb->exc == NULL && answers &&
+      mrb_respond_to(mrb, main_object, mrb_intern_lit(mrb, "worker"))) {
+    // errors are kept in the state, as those of the script
+    mrb_bool failed = FALSE;
+    mrb_value result = mrb_protect_error(mrb, call_worker, &main_object, &failed);
+    if (failed) mrb->exc = mrb_obj_ptr(result);
+  }
   if (mrb->exc != NULL) {
     fflush(stdout);
     mrb_print_error(mrb);

@@ -1,4 +1,4 @@
-# What a Ruby worker finds: WasiNN, $stdin, $stdout, $stderr, File.binread. Ruby's own words.
+# What a Ruby worker finds: WasiNN, $stdin, $stdout, $stderr, File.read. Ruby's own words.
 
 module WasiNN
   TYPES = { f16: 0, f32: 1, u8: 3, i8: 3, i32: 4, i64: 5 }
@@ -80,6 +80,11 @@ class WasiStream
     WasiNN.__read("-")
   end
 
+  def gets
+    text = read
+    text.empty? ? nil : text
+  end
+
   def binmode
     self
   end
@@ -112,13 +117,26 @@ $stdin = STDIN = WasiStream.new(0)
 $stdout = STDOUT = WasiStream.new(1)
 $stderr = STDERR = WasiStream.new(2)
 
-class File
+class IO
   def self.binread(path)
+    WasiNN.__read(path)
+  end
+
+  def self.read(path, **_)
     WasiNN.__read(path)
   end
 end
 
+class File < IO
+end
+
 module Kernel
+  # what a script may require is here already
+  def require(name)
+    return true if %w[json base64 set].include?(name)
+    raise LoadError, "cannot load such file -- #{name}"
+  end
+
   def print(*parts)
     $stdout.print(*parts)
   end
