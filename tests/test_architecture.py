@@ -229,6 +229,7 @@ def test_wasmtimes_package_is_for_components_and_its_library_for_the_rest() -> N
         "wasi_nn.core",
         "sandbox.core",
         "sandbox.core_wasi",
+        "sandbox.http_abi",
         "sandbox.precompile",
     }
 

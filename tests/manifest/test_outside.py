@@ -241,3 +241,15 @@ def test_what_is_no_file_ends_at_once(
     absent = {"w.toml": "has no manifest", "models/colours.bin": "has no weights beside it"}
     # what stands beside a file is looked for, and found only as a file
     assert absent.get(name, "not a regular file") in refused.stderr
+
+
+def test_a_served_folder_is_the_bound_of_all_its_manifests(tmp_path: Path) -> None:
+    (tmp_path / "libs").mkdir()
+    inner = tmp_path / "site" / "a"
+    inner.mkdir(parents=True)
+    path = inner / "index.toml"
+    path.write_text('version = "1"\n[[folders]]\nfrom = "../../libs"\nto = "/libs"\n')
+    found = read_manifest(path, root=tmp_path, writable=True)
+    assert (found.folders[0].host, found.folders[0].writable) == (tmp_path / "libs", True)
+    with pytest.raises(BadManifest, match="leaves the served folder"):
+        read_manifest(path, root=tmp_path / "site")

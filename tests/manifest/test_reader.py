@@ -89,6 +89,10 @@ to = "/tmp/model"
     assert manifest.nn.preload_models[0].name == "mobilenet"
     assert manifest.folders == (Mount(folder / "models", "/tmp/model", False),)
     assert manifest.ignored == ("data", "features.http_requests")
+    assert manifest.kv_namespace == "workerkv"
+    assert manifest.http.allowed_hosts == ("example.com",)
+    # what the commands give a network says so; a manifest alone gives none
+    assert from_manifest(manifest).http.allowed_hosts == ()
     assert manifest.classify is None
 
 
@@ -324,6 +328,18 @@ SIZE = "must be 1 to 8192 pixels: one number, or [height, width]"
             + PRELOAD
             + 'provider = { dir = "other/mobilenet" }',
             "features.wasi_nn.preload_models has two folders of the name 'mobilenet'",
+            None,
+        ),
+        ("[data.kv]", "data.kv.namespace is missing", 'write namespace = "counter"'),
+        ("[data]\nvk = 1", "data.vk is not a known key", "did you mean data.kv?"),
+        (
+            "[features.http_requests]\nallowed_hosts = 'a.org'",
+            "features.http_requests.allowed_hosts must be a list of names",
+            'write allowed_hosts = ["example.com"]',
+        ),
+        (
+            "[features.http_requests]\nallow_http = 1",
+            "features.http_requests.allow_http must be true or false",
             None,
         ),
         ("folders = 1", "folders must be a list of tables", "write [[folders]]"),

@@ -47,7 +47,13 @@ def failure(call: Any, *arguments: object) -> WorkerFailed:
 def test_an_image_is_a_post_request_with_base64_in_its_body() -> None:
     request = json.loads(wws.image_request(b"\xff\xd8picture"))
     assert base64.b64decode(request.pop("body")) == b"\xff\xd8picture"
-    assert request == {"url": "/", "method": "POST", "headers": {}, "kv": {}, "params": {}}
+    assert request == {
+        "url": "http://localhost/",
+        "method": "POST",
+        "headers": {"host": "localhost"},
+        "kv": {},
+        "params": {},
+    }
 
 
 def test_a_request_of_any_kind() -> None:

@@ -52,11 +52,12 @@ def run_worker(
         from wasmlrun.pipeline.program import (
             ProgramWishes,
             plan_program,
-            response_body,
+            response_of,
             run_program,
         )
         from wasmlrun.pipeline.protocols import wws
         from wasmlrun.report.stdout import put_bytes
+        from wasmlrun.sandbox.outcome import explain
 
         plan = plan_program(
             ProgramWishes(
@@ -83,11 +84,15 @@ def run_worker(
             arguments,
             hosted(plan, host),
             messages,
-            request=wws.request(*request, wws.read_body(body)) if request else None,
+            request=wws.local_request(*request, wws.read_body(body)) if request else None,
         )
         if request is None:
             return run.exit_code
-        put_bytes(response_body(run))
+        response = response_of(run)
+        put_bytes(response.body)
+        wrong = wws.complaint(response)
+        if wrong is not None:
+            raise explain(run, wrong)
         return EXIT_OK
 
     def whole() -> int:

@@ -161,15 +161,15 @@ def grant_of(
     return with_writable(grant, writable)
 
 
-def response_body(run: GuestRun) -> bytes:
-    """The body that a wws worker answered with.
+def response_of(run: GuestRun) -> wws.Response:
+    """What a wws worker answered with.
 
     Raises:
         WorkerFailed: it exited with a failure, or its answer is no response.
     """
     if run.exit_code != 0:
         raise explain(run, f"the worker exited with code {run.exit_code}")
-    return wws.parse_response(run).body
+    return wws.parse_response(run)
 
 
 def parse_variable(text: str) -> tuple[str, str]:

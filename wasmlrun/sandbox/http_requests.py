@@ -176,7 +176,7 @@ def _exchange(
 ) -> Answer:
     # only here: workers that send nothing do not wait for it
     import urllib3
-    from urllib3.exceptions import HTTPError, TimeoutError
+    from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
     ends = time.monotonic() + TIMEOUT
     timeout = urllib3.Timeout(total=TIMEOUT)
@@ -216,6 +216,8 @@ def _exchange(
                 if time.monotonic() > ends:
                     raise HttpFault("timeout", f"the exchange took more than {TIMEOUT:g} s")
             return Answer(response.status, list(response.headers.items()), b"".join(parts))
+    except NewConnectionError as e:
+        raise HttpFault("internal-error", f"no answer from {host}: {e}") from e
     except TimeoutError as e:
         raise HttpFault("timeout", f"no answer from {host} within {TIMEOUT:g} s") from e
     except (HTTPError, OSError, ValueError) as e:

@@ -48,9 +48,7 @@ class Caller:
         """
         lib, found, trap = library(), External(), c_void_p()
         exported = name.encode()
-        if not lib.wasmtime_caller_export_get(
-            self._pointer, exported, len(exported), byref(found)
-        ):
+        if not lib.wasmtime_caller_export_get(self._pointer, exported, len(exported), byref(found)):
             return None
         if found.kind != FUNCTION:
             return None

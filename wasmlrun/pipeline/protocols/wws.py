@@ -7,7 +7,7 @@ import binascii
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +22,54 @@ _LABEL_KEYS = ("label", "class", "name", "category", "className", "class_name", 
 _SCORE_KEYS = ("score", "probability", "confidence", "prob", "value", "p")
 
 
+HOST = "localhost"
+"""The host of a request that no server received."""
+
+
 class Response(Record):
     """A worker's HTTP-like response."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str | Sequence[str]]
+    """A name with several values stands for several headers."""
     body: bytes
+    kv: Mapping[str, Any] | None = None
+    """What the worker's key/value store is from now on; None is as it was."""
 
 
-def request(method: str, url: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
-    """The JSON object that a worker finds on its standard input; `body` must be text."""
-    return json.dumps(
-        {
-            "url": url,
-            "method": method,
-            "headers": dict(headers or {}),
-            "body": body.decode("utf-8", "surrogateescape"),
-            "kv": {},
-            "params": {},
-        }
-    ).encode("utf-8", "surrogateescape")
+def request(
+    method: str,
+    url: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    *,
+    kv: Mapping[str, Any] | None = None,
+    params: Mapping[str, str] | None = None,
+) -> bytes:
+    """The JSON object that a worker finds on its standard input.
+
+    A body that is no UTF-8 is an empty one, as in Wasm Workers Server.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = ""
+    fields = {
+        "url": url,
+        "method": method,
+        "headers": dict(headers or {}),
+        "body": text,
+        "kv": dict(kv or {}),
+        "params": dict(params or {}),
+    }
+    return json.dumps(fields).encode("utf-8", "replace")
+
+
+def local_request(method: str, target: str, body: bytes = b"") -> bytes:
+    """A request that no server received: its URL is whole all the same, as workers expect."""
+    url = f"http://{HOST}{target}" if target.startswith("/") else target
+    host = url.partition("://")[2].partition("/")[0] or HOST
+    return request(method, url, body, {"host": host})
 
 
 def read_body(file: str | None) -> bytes:
@@ -65,7 +93,7 @@ def read_body(file: str | None) -> bytes:
 
 def image_request(image: bytes) -> bytes:
     """A POST request whose body is the image file in base64."""
-    return request("POST", "/", base64.b64encode(image))
+    return local_request("POST", "/", base64.b64encode(image))
 
 
 def parse_response(run: GuestRun) -> Response:
@@ -91,13 +119,28 @@ def parse_response(run: GuestRun) -> Response:
             body = base64.b64decode(body, validate=True)
         except binascii.Error as e:
             raise explain(run, f'the worker\'s "data" is not base64: {e}') from None
-    status = answer.get("status", 200)
-    headers = answer.get("headers", {})
+    status, headers, kv = answer.get("status", 200), answer.get("headers"), answer.get("kv")
     return Response(
-        status if isinstance(status, int) else 200,
-        {str(k): str(v) for k, v in headers.items()} if isinstance(headers, dict) else {},
+        status if isinstance(status, int) and 100 <= status <= 999 else 200,
+        {str(k): _values(v) for k, v in headers.items()} if isinstance(headers, dict) else {},
         body,
+        kv if isinstance(kv, dict) else None,
     )
+
+
+def complaint(response: Response) -> str | None:
+    """What the worker complains of: its status, or an error in a body of JSON; None if nothing."""
+    text = response.body.decode(errors="replace")
+    if response.status >= 400:
+        return f"the worker answered with status {response.status}: {_shown(text)}"
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    error = body.get("error") if isinstance(body, dict) else None
+    return f"the worker answered with an error: {_shown(str(error))}" if error else None
 
 
 def predictions(run: GuestRun, top: int) -> list[Prediction]:
@@ -107,9 +150,10 @@ def predictions(run: GuestRun, top: int) -> list[Prediction]:
         WorkerFailed: an error status, or a body in which no labels are found.
     """
     response = parse_response(run)
+    wrong = complaint(response)
+    if wrong is not None:
+        raise explain(run, wrong)
     text = response.body.decode(errors="replace")
-    if response.status >= 400:
-        raise explain(run, f"the worker answered with status {response.status}: {_shown(text)}")
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
@@ -164,6 +208,10 @@ def _is_number(value: Any) -> bool:
         return math.isfinite(value)
     except OverflowError:  # a whole number that no float can hold
         return False
+
+
+def _values(value: Any) -> str | list[str]:
+    return [str(v) for v in value] if isinstance(value, list) else str(value)
 
 
 def _shown(text: str) -> str:
