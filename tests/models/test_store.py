@@ -14,8 +14,8 @@ from kit.http_server import Act, FileServer, serving
 from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.models import store as shelf_module
 from wasmlrun.models.catalogue import Entry, RemoteFile
-from wasmlrun.models.download import Transfer
-from wasmlrun.models.store import Shelf, data_dir
+from wasmlrun.models.connection import Transfer
+from wasmlrun.models.store import Shelf
 from wasmlrun.pipeline.plan import find_model
 from wasmlrun.support.errors import (
     BadLabels,
@@ -26,6 +26,7 @@ from wasmlrun.support.errors import (
     UsageFault,
 )
 from wasmlrun.support.model_source import Encoding
+from wasmlrun.support.userdata import data_dir
 
 MODEL = b"\x1c\0\0\0TFL3" + bytes(range(256)) * 800
 LABELS = b"cat\ndog\n"
@@ -301,7 +302,7 @@ def test_remove(shelf: Shelf, server: FileServer) -> None:
     shelf.remove("net", Quiet())
     assert not folder.exists()
     assert files(shelf.root / ".partial") == set()
-    with pytest.raises(ShelfFailed, match="net is not pulled"):
+    with pytest.raises(ShelfFailed, match="net is not on this machine"):
         shelf.remove("net", Quiet())
     with pytest.raises(KeyboardInterrupt):
         shelf.pull("net", QUICK, Quiet(stop_at=1))
@@ -338,7 +339,7 @@ def test_add_a_file(shelf: Shelf, mine: Path) -> None:
     assert files(folder) == {"mine.tflite", "mine.txt", "own-net.toml", "entry.toml"}
     assert shelf.names() == ["net", "other", "own-net"]
     standing = shelf.standing("own-net")
-    assert (standing.state, standing.entry.own) == ("pulled", True)
+    assert (standing.state, standing.entry.own) == ("added", True)
     mine.unlink()
     name, source, settings = shelf.open("own-net")
     assert (name, source.parts) == ("own-net", (MODEL,))

@@ -14,7 +14,8 @@ from wasmlrun.support.errors import EXIT_OK
 from wasmlrun.support.messages import Messages
 
 if TYPE_CHECKING:
-    from wasmlrun.models.download import Transfer
+    from wasmlrun.models.catalogue import Entry
+    from wasmlrun.models.connection import Transfer
     from wasmlrun.report.answer import Answer
     from wasmlrun.report.reporter import Reporter
     from wasmlrun.supervisor.stages import Board
@@ -41,8 +42,8 @@ def command() -> None:
     """Pull, list, inspect and check models.
 
     \b
-    wasmlrun models pull mobilenet-v2
-    wasmlrun classify photo.jpg --model mobilenet-v2
+    wasmlrun models pull efficientnet-lite0
+    wasmlrun classify photo.jpg
 
     Models are kept in the platform's data directory; WASMLRUN_DATA_DIR names another.
     """
@@ -52,39 +53,53 @@ def command() -> None:
 @json_option
 @verbosity_options
 def list_models(as_json: bool, verbosity: int) -> int:
-    """List the models there are, and which of them are here."""
-    from wasmlrun.models import store
-    from wasmlrun.report.views import models
-    from wasmlrun.support import bundled
+    """List the models there are, and which of them are here.
 
-    _, report = _told(as_json, verbosity)
-    own_shelf = store.default()
-    rows: list[models.Line] = []
-    default = store.bundled_folder(bundled.DEFAULT_MODEL)
-    if default is not None:
-        size = sum(f.stat().st_size for f in default.iterdir() if f.suffix in (".xml", ".bin"))
-        rows.append(
-            models.listed(
-                bundled.DEFAULT_MODEL,
-                "bundled",
-                size,
-                "Apache-2.0",
-                "the default: the ten classes of CIFAR-10, a demonstration",
-            )
-        )
+    A model is bundled (it came with wasmlrun), pulled, added by you, incomplete, or
+    available to pull.
+    """
+    return _list((), as_json, verbosity)
+
+
+@command.command("search", short_help="Find models by words.")
+@click.argument("words", nargs=-1, required=True, metavar="WORD...")
+@json_option
+@verbosity_options
+def search(words: Sequence[str], as_json: bool, verbosity: int) -> int:
+    """List the models that have every WORD in their name, task, description or licence.
+
+    \b
+    wasmlrun models search classification
+    wasmlrun models search text apache
+    """
+    return _list(words, as_json, verbosity)
+
+
+def _list(words: Sequence[str], as_json: bool, verbosity: int) -> int:
+    from wasmlrun.models import store
+    from wasmlrun.models.preferred import default_model
+    from wasmlrun.report.views import models
+
+    messages, report = _told(as_json, verbosity)
+    own_shelf, default = store.default(), default_model()
+    found: list[models.Model] = []
+
+    def keep(entry: Entry, state: str) -> None:
+        if entry.matches(words):
+            found.append(models.listed(entry, state, default=entry.name == default))
 
     def one(name: str) -> None:
         standing = own_shelf.standing(name)
-        entry = standing.entry
-        rows.append(
-            models.listed(
-                name, standing.state, entry.size, entry.licence, entry.description, own=entry.own
-            )
-        )
+        keep(standing.entry, standing.state)
 
     def work() -> int:
+        entry = store.bundled_entry()
+        if entry is not None:
+            keep(entry, store.BUNDLED)
         code = _each(own_shelf.names(), one, report)
-        report.result(models.answer(rows))
+        report.result(models.shelf(found))
+        if not found:
+            messages.info(f"no model has {' and '.join(words)}; wasmlrun models list shows all")
         return code
 
     return report.run(work)
@@ -115,13 +130,13 @@ def pull(
     def one(name: str) -> None:
         found = store.bundled_folder(name)
         if found is not None:
-            report.result(models.answer([models.placed(name, "bundled", found)]))
+            report.result(models.answer([models.placed(name, store.BUNDLED, found)]))
             return
         with watching(messages) as watcher:
             placed = store.default().pull(name, _transfer(retries, mirror), watcher)
         state = "pulled" if placed.changed else "present"
         report.result(models.answer([models.placed(name, state, placed.folder)]))
-        messages.info(f"use it with --model {name}")
+        messages.info(_what_now(placed.entry))
 
     return report.run(lambda: _each(names, one, report))
 
@@ -169,11 +184,13 @@ def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, st
     found = store.bundled_folder(model)
     if found is not None:
         info = look_into(read_model(found))
-        return models.described(model, "bundled", found, None, info)
+        return models.described(model, store.BUNDLED, found, store.bundled_entry(), info)
     own_shelf = store.default()
     standing = own_shelf.standing(model)
     if standing.state == store.AVAILABLE:
         return models.described(model, standing.state, None, standing.entry, None)
+    if not standing.entry.engines:
+        return models.described(model, standing.state, standing.folder, standing.entry, None)
     info = look_into(own_shelf.open(model)[1])
     return models.described(model, standing.state, standing.folder, standing.entry, info)
 
@@ -245,7 +262,7 @@ def remove(names: Sequence[str], as_json: bool, verbosity: int) -> int:
     return report.run(lambda: _each(names, one, report))
 
 
-@command.command("add", short_help="Put a model of your own on the store.")
+@command.command("add", short_help="Put a model of your own on the shelf.")
 @click.argument("name", metavar="NAME")
 @click.option(
     "--from", "origin", required=True, metavar="FILE|URL", help="The model; an IR's .bin beside it."
@@ -266,6 +283,9 @@ def add(
 ) -> int:
     """Put a model of your own on the shelf, to use it by name.
 
+    FILE or URL may also be a file in a package or repository: pypi:PROJECT==VERSION#PATH,
+    npm:NAME@VERSION#PATH, hf:OWNER/REPOSITORY@COMMIT/PATH, oci:HOST/NAME:TAG#PATH.
+
     The file is copied. Settings of a manifest beside it (FILE with .toml) are taken over; the
     new manifest may be edited afterwards, `wasmlrun models path NAME` tells where it is.
     """
@@ -278,8 +298,8 @@ def add(
     def put() -> None:
         with watching(messages) as watcher:
             placed = store.default().add(name, origin, labels, sha256, _transfer(retries), watcher)
-        report.result(models.answer([models.placed(name, "added", placed.folder)]))
-        messages.info(f"use it with --model {name}")
+        report.result(models.answer([models.placed(name, store.ADDED, placed.folder)]))
+        messages.info(_what_now(placed.entry))
 
     return report.run(lambda: report.attempt(put, name))
 
@@ -303,8 +323,20 @@ def lock(manifest: Path, allow_outside: bool, as_json: bool, verbosity: int) -> 
     return report.run(write)
 
 
+def _what_now(entry: Entry) -> str:
+    """What to do with a model that is here now."""
+    from wasmlrun.models.catalogue import CLASSIFICATION
+    from wasmlrun.models.preferred import default_model
+
+    if default_model() == entry.name:
+        return "wasmlrun classify takes it when no --model is given"
+    if entry.own or entry.task == CLASSIFICATION:
+        return f"use it with --model {entry.name}"
+    return f"what it takes and gives: wasmlrun models info {entry.name}"
+
+
 def _transfer(retries: int, mirror: str | None = None) -> Transfer:
-    from wasmlrun.models.download import Transfer
+    from wasmlrun.models.connection import Transfer
 
     return Transfer(mirror=mirror or None, retries=retries)
 

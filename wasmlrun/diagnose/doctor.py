@@ -158,6 +158,7 @@ def _model_test(host: Host, messages: Messages) -> ModelTest:
 
     from wasmlrun.pipeline.per_command import classify
     from wasmlrun.pipeline.plan import Options, Wishes, make_plan
+    from wasmlrun.support import bundled
     from wasmlrun.vision.source import ImageFile
 
     kept = _Kept()
@@ -165,7 +166,8 @@ def _model_test(host: Host, messages: Messages) -> ModelTest:
         path = Path(folder) / "gradient.png"
         Image.linear_gradient("L").convert("RGB").save(path)
         try:
-            plan = make_plan(Wishes())
+            # the same on every machine, whatever is pulled
+            plan = make_plan(Wishes(model=bundled.DEFAULT_MODEL))
             classify([ImageFile(str(path))], plan, Options(), host, kept, messages)
         except WasmlrunError as error:
             kept.failures.append(failure_of(error))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import Any
 from wasmlrun.support.errors import ShelfFailed, UsageFault
 
 SCHEMA = 1
+CLASSIFICATION = "image-classification"
+"""The task of models that `wasmlrun classify` can use."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -33,6 +35,10 @@ class RemoteFile:
     """Bytes; None while nobody knows."""
     sha256: str | None = None
     """Lower-case hexadecimal digest; None while nobody knows."""
+    package_sha256: str | None = None
+    """Digest of the wheel or tarball that the file is in."""
+    convert: str | None = None
+    """The conversion (`wasmlrun.models.convert`) that makes the file of what is fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,12 @@ class Entry:
     licence: str = ""
     source: str = ""
     """The page where the model comes from."""
+    task: str = ""
+    """What it does, as one of the usual names: `image-classification`, `text-to-speech`, …"""
+    input: str = ""
+    """What it wants as its input, where it is no classifier of pictures."""
+    engines: tuple[str, ...] = ("openvino",)
+    """Names of the engines that read it."""
     classify: Mapping[str, Any] = field(default_factory=dict)
     """Keys of the manifest's `[classify]` other than `labels`."""
     own: bool = False
@@ -56,6 +68,11 @@ class Entry:
     def files(self) -> tuple[RemoteFile, ...]:
         """Every file, the model first."""
         return tuple(f for f in (self.model, self.weights, self.labels) if f is not None)
+
+    def matches(self, words: Sequence[str]) -> bool:
+        """Whether each of the words is in its name, task, description or licence."""
+        told = f"{self.name} {self.task} {self.description} {self.licence}".casefold()
+        return all(word.casefold() in told for word in words)
 
     @property
     def size(self) -> int | None:
@@ -96,10 +113,15 @@ def write_entry(entry: Entry) -> str:
     lines = [f"schema = {SCHEMA}", "", f"[models.{quoted(entry.name)}]"]
     for key in ("description", "licence", "source"):
         lines.append(f"{key} = {quoted(getattr(entry, key))}")
+    for key in ("task", "input"):
+        if getattr(entry, key):
+            lines.append(f"{key} = {quoted(getattr(entry, key))}")
     for key in ("model", "weights", "labels"):
         file = getattr(entry, key)
         if file is not None:
             lines.append(f"{key} = {quoted(file.name)}")
+    if entry.engines != ("openvino",):
+        lines.append(f"engines = {json.dumps(entry.engines)}")
     if entry.own:
         lines.append("own = true")
     if entry.classify:
@@ -108,8 +130,9 @@ def write_entry(entry: Entry) -> str:
         lines += ["", f"[files.{quoted(file.name)}]", f"address = {quoted(file.address)}"]
         if file.size is not None:
             lines.append(f"size = {file.size}")
-        if file.sha256 is not None:
-            lines.append(f"sha256 = {quoted(file.sha256)}")
+        for key in ("sha256", "package_sha256", "convert"):
+            if getattr(file, key) is not None:
+                lines.append(f"{key} = {quoted(getattr(file, key))}")
     return "\n".join(lines) + "\n"
 
 
@@ -172,9 +195,14 @@ def _file(name: str, table: Mapping[str, Any]) -> RemoteFile:
     size, sha256 = table.get("size"), table.get("sha256")
     if size is not None and (not isinstance(size, int) or size < 0):
         raise ValueError(f"size of {name}")
-    if sha256 is not None and not _SHA256.fullmatch(sha256):
-        raise ValueError(f"sha256 of {name}")
-    return RemoteFile(name, str(table["address"]), size, sha256)
+    package = table.get("package_sha256")
+    for digest in (sha256, package):
+        if digest is not None and not _SHA256.fullmatch(digest):
+            raise ValueError(f"sha256 of {name}")
+    convert = table.get("convert")
+    if convert is not None and not isinstance(convert, str):
+        raise ValueError(f"conversion of {name}")
+    return RemoteFile(name, str(table["address"]), size, sha256, package, convert)
 
 
 def _entry(name: str, table: Mapping[str, Any], files: Mapping[str, RemoteFile]) -> Entry:
@@ -189,6 +217,9 @@ def _entry(name: str, table: Mapping[str, Any], files: Mapping[str, RemoteFile])
         labels=None if labels is None else files[labels],
         licence=str(table.get("licence", "")),
         source=str(table.get("source", "")),
+        task=str(table.get("task", "")),
+        input=str(table.get("input", "")),
+        engines=tuple(map(str, table.get("engines", ("openvino",)))),
         classify=dict(table.get("classify", {})),
         own=bool(table.get("own", False)),
     )

@@ -1,8 +1,7 @@
 """Fetch a file so that only the whole and right file ever gets its name.
 
 Bytes go to `NAME.part`, which a later attempt or a later process continues; when they are all
-there their size and sha256 are checked, and only then is the file renamed. The HTTP library is
-imported when something is downloaded, not before.
+there their size and sha256 are checked, and only then is the file renamed.
 """
 
 from __future__ import annotations
@@ -13,23 +12,24 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import quote, urljoin, urlsplit
 
-from wasmlrun import __version__
 from wasmlrun.models.catalogue import RemoteFile
+from wasmlrun.models.connection import Transfer, pool, reason_of, request, status_text
+from wasmlrun.models.sources import check_address, scheme_of
 from wasmlrun.support import beneath
 from wasmlrun.support.errors import DownloadFailed, UsageFault
+from wasmlrun.support.records import NOTHING
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager
     from urllib3.exceptions import HTTPError
     from urllib3.util.retry import RequestHistory
 
-SCHEMES: Final = ("http", "https", "file")
 CHUNK = 64 * 1024
 MAX_BYTES = 16 * 1024**3
 """For a file whose size nobody knows."""
@@ -39,20 +39,6 @@ MIRROR_HINT = (
     "or name a mirror that holds {name}: --mirror URL or WASMLRUN_MIRROR=URL "
     "(http://, https:// or file://)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """How files are fetched. Times are in seconds."""
-
-    mirror: str | None = None
-    """Replaces every address: the mirror holds the files under their own names."""
-    retries: int = 3
-    """Attempts in a row that may bring nothing before it is given up."""
-    backoff: float = 0.5
-    """Wait before the first retry; doubled for each one after it."""
-    connect_timeout: float = 10.0
-    read_timeout: float = 30.0
 
 
 class Watcher(Protocol):
@@ -65,8 +51,18 @@ class Watcher(Protocol):
         """Something a person who waits wants to know."""
 
 
-def fetch(file: RemoteFile, target: Path, transfer: Transfer, watcher: Watcher) -> RemoteFile:
+def fetch(
+    file: RemoteFile,
+    target: Path,
+    transfer: Transfer,
+    watcher: Watcher,
+    headers: Mapping[str, str] = NOTHING,
+    authority: str | None = None,
+) -> RemoteFile:
     """Fetch `file` to the path `target`; its size and digest come back filled in.
+
+    The file's address, or the mirror's, is https, http or file; `headers` are for the first
+    of its servers, and `authority` is a file of certificates to trust as well.
 
     Raises:
         DownloadFailed: it cannot be fetched, or what came is not the file.
@@ -81,12 +77,12 @@ def fetch(file: RemoteFile, target: Path, transfer: Transfer, watcher: Watcher) 
         # nothing would tell whether the rest belongs to what is here
         part.unlink(missing_ok=True)
     resumed = _size(part) > 0
-    _Fetch(file, address, part, transfer, watcher).run()
+    _Fetch(file, address, part, transfer, watcher, headers, authority).run()
     digest = sha256_of(part)
     if resumed and digest != file.sha256:
         # the beginning was perhaps of another version of the file: once more, from the start
         part.unlink()
-        _Fetch(file, address, part, transfer, watcher).run()
+        _Fetch(file, address, part, transfer, watcher, headers, authority).run()
         digest = sha256_of(part)
     if file.sha256 not in (None, digest):
         part.unlink()
@@ -109,25 +105,11 @@ def address_of(file: RemoteFile, mirror: str | None) -> str:
     """
     if mirror is None:
         return check_address(file.address)
-    return f"{check_address(mirror).rstrip('/')}/{quote(file.name)}"
-
-
-def check_address(address: str) -> str:
-    """The address, if files can be fetched from it.
-
-    Raises:
-        UsageFault: it is none, or of a kind that is not known here.
-    """
-    try:
-        known = urlsplit(address).scheme in SCHEMES  # in lower case, however it is written
-    except ValueError:
-        known = False
-    if not known:
+    if scheme_of(check_address(mirror)) not in ("http", "https", "file"):
         raise UsageFault(
-            f"{address!r} is not an address to fetch files from",
-            "addresses start with http://, https:// or file:///",
+            f"{mirror!r} is no mirror", "its address starts with https://, http:// or file:///"
         )
-    return address
+    return f"{mirror.rstrip('/')}/{quote(file.name)}"
 
 
 def sha256_of(path: Path) -> str:
@@ -158,8 +140,17 @@ class _Fetch:
     """Fills one part file, over as many attempts as it takes."""
 
     def __init__(
-        self, file: RemoteFile, address: str, part: Path, transfer: Transfer, watcher: Watcher
+        self,
+        file: RemoteFile,
+        address: str,
+        part: Path,
+        transfer: Transfer,
+        watcher: Watcher,
+        headers: Mapping[str, str] = NOTHING,
+        authority: str | None = None,
     ) -> None:
+        self._headers = headers
+        self._authority = authority
         self._file = file
         self._address = address
         self._part = part
@@ -224,45 +215,24 @@ class _Fetch:
                 self._write(out, chunk, size)
 
     def _download(self, out: BinaryIO) -> None:
-        import urllib3
-        from urllib3.exceptions import HTTPError, LocationValueError
+        from urllib3.exceptions import HTTPError
 
         offset = out.tell()
         if offset and self._file.sha256 is None and self._version is None:
             offset = self._restart(out)
-        headers = {"User-Agent": f"wasmlrun/{__version__}", "Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", **self._headers}
         if offset:
             headers["Range"] = f"bytes={offset}-"
             if self._version is not None:
                 headers["If-Range"] = self._version
-        transfer = self._transfer
         try:
             if self._pool is None:
-                self._pool = _pool(self._address)
-            response = self._pool.request(
-                "GET",
-                self._address,
-                headers=headers,
-                preload_content=False,
-                timeout=urllib3.Timeout(
-                    connect=transfer.connect_timeout, read=transfer.read_timeout
-                ),
-                # attempts are counted here, where what has arrived is known
-                retries=urllib3.Retry(
-                    redirect=5,
-                    connect=0,
-                    read=0,
-                    status=0,
-                    other=0,
-                    respect_retry_after_header=False,
-                ),
-            )
+                self._pool = pool(self._address, self._authority)
+            response = request(self._pool, self._address, self._transfer, headers)
             try:
                 self._receive(response, out, offset)
             finally:
                 response.close()
-        except LocationValueError as e:
-            raise DownloadFailed(f"{self._address} is not an address: {e}") from e
         except HTTPError as e:
             self._broken(e)
 
@@ -301,7 +271,7 @@ class _Fetch:
         if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and offset:
             self._restart(out)
             raise _Temporary("the server's file is shorter than what is here")
-        reason = f"the server answers {status} {_phrase(status)}".rstrip()
+        reason = status_text(status)
         if status >= 500 or status in (
             HTTPStatus.REQUEST_TIMEOUT,
             HTTPStatus.TOO_MANY_REQUESTS,
@@ -344,35 +314,16 @@ class _Fetch:
 
     def _broken(self, error: HTTPError) -> None:
         """What the library raised, as a failure for now or for good."""
-        from ssl import SSLCertVerificationError
-
-        from urllib3 import exceptions as http
-
-        cause: BaseException | None = error
-        if isinstance(error, http.MaxRetryError):
-            cause = error.reason
-        if isinstance(cause, http.ProxyError):
-            raise _Temporary(f"the proxy gives no connection: {_last(cause)}") from error
-        if isinstance(cause, http.SSLError):
-            if any(isinstance(a, SSLCertVerificationError) for a in cause.args):
-                raise DownloadFailed(
-                    f"cannot download {self._address}: its certificate is not trusted "
-                    f"({_last(cause)})",
-                    "an own authority's certificate can be named with SSL_CERT_FILE; "
-                    + MIRROR_HINT.format(name=self._file.name),
-                ) from error
-            raise _Temporary(f"no encrypted connection: {_last(cause)}") from error
-        if isinstance(cause, http.ResponseError):
-            raise self._failed("it leads from one address to the next without an end") from error
-        if isinstance(cause, http.NameResolutionError):
-            raise _Temporary(f"{urlsplit(self._address).hostname} is not known here") from error
-        if isinstance(cause, http.NewConnectionError):
-            raise _Temporary(f"no connection ({_last(cause)})") from error
-        if isinstance(cause, http.ConnectTimeoutError | http.ReadTimeoutError):
-            raise _Temporary("the server does not answer") from error
-        if isinstance(cause, http.ProtocolError):
-            raise _Temporary("the connection was cut") from error
-        raise self._failed(_last(cause)) from error
+        reason = reason_of(error, self._address)
+        if reason.untrusted:
+            raise DownloadFailed(
+                f"cannot download {self._address}: {reason.text}",
+                "an own authority's certificate can be named with SSL_CERT_FILE; "
+                + MIRROR_HINT.format(name=self._file.name),
+            ) from error
+        if reason.lasting:
+            raise self._failed(reason.text) from error
+        raise _Temporary(reason.text) from error
 
     def _failed(self, reason: str) -> DownloadFailed:
         where = "check the network" if self._transfer.mirror is None else "check the mirror"
@@ -380,27 +331,6 @@ class _Fetch:
             f"cannot download {self._address}: {reason}",
             f"{where}, {MIRROR_HINT.format(name=self._file.name)}",
         )
-
-
-def _pool(address: str) -> PoolManager:
-    """Connections with the system's trusted certificates, through the system's proxy."""
-    import ssl
-    from urllib.request import getproxies, proxy_bypass
-
-    import truststore
-    import urllib3
-
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    url = urlsplit(address)
-    proxy = getproxies().get(url.scheme)
-    if not proxy or not url.hostname or proxy_bypass(url.hostname):
-        return urllib3.PoolManager(ssl_context=context)
-    login = urllib3.util.parse_url(proxy).auth
-    return urllib3.ProxyManager(
-        proxy,
-        ssl_context=context,
-        proxy_headers=urllib3.make_headers(proxy_basic_auth=login) if login else None,
-    )
 
 
 def _addresses(start: str, history: Iterable[RequestHistory]) -> Iterator[str]:
@@ -424,19 +354,6 @@ def _retry_after(headers: Mapping[str, str]) -> float:
     """Seconds that the server asks to wait, within reason."""
     wanted = headers.get("Retry-After", "")
     return min(float(wanted), MAX_RETRY_AFTER) if wanted.isdecimal() else 0.0
-
-
-def _phrase(status: int) -> str:
-    return HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
-
-
-def _last(error: BaseException | None) -> str:
-    """The innermost reason in words: the library puts its objects in front of it."""
-    while error is not None and error.__cause__ is not None:
-        error = error.__cause__
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).rpartition(": ")[2]
 
 
 def _size(path: Path) -> int:

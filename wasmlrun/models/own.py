@@ -9,9 +9,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from wasmlrun.manifest.reader import Classify, read_manifest
-from wasmlrun.models import download
 from wasmlrun.models.catalogue import Entry, RemoteFile, file_name
-from wasmlrun.models.download import Transfer, Watcher, check_address
+from wasmlrun.models.connection import Transfer
+from wasmlrun.models.download import Watcher
+from wasmlrun.models.obtain import obtain
+from wasmlrun.models.sources import check_address, scheme_of
 from wasmlrun.support.errors import BadModel, UsageFault
 from wasmlrun.support.messages import printable
 from wasmlrun.support.model_source import SUFFIXES, Encoding, read_model, recognise
@@ -75,7 +77,7 @@ def fetch(
     address = _address(wanted.origin)
     taken = set(reserved)
     model = RemoteFile(_last_name(address, taken, "model"), address, None, wanted.sha256)
-    model = download.fetch(model, stage / model.name, transfer, watcher)
+    model = obtain(model, stage / model.name, transfer, watcher)
     if Path(model.name).suffix.lower() not in SUFFIXES:
         # a folder's model is found by its suffix
         renamed = model.name + _suffix_for(stage / model.name)
@@ -85,14 +87,14 @@ def fetch(
     weights = None
     if model.name.lower().endswith(".xml"):
         weights = RemoteFile(Path(model.name).stem + ".bin", _beside(address, ".bin"))
-        weights = download.fetch(weights, stage / weights.name, transfer, watcher)
+        weights = obtain(weights, stage / weights.name, transfer, watcher)
         taken.add(weights.name)
     read_model(stage / model.name)
     text = None
     if wanted.labels is not None:
         address = _address(wanted.labels)
         text = RemoteFile(_last_name(address, taken, "labels.txt"), address)
-        text = download.fetch(text, stage / text.name, transfer, watcher)
+        text = obtain(text, stage / text.name, transfer, watcher)
         read_labels(stage / text.name)
     return Entry(
         name=wanted.name,
@@ -140,7 +142,7 @@ def _keys(settings: Classify) -> dict[str, Any]:
 
 def _is_address(origin: str) -> bool:
     # a drive letter of Windows looks like a scheme too
-    return bool(re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", origin))
+    return bool(re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", origin)) or scheme_of(origin) is not None
 
 
 def _address(origin: str) -> str:
@@ -150,10 +152,20 @@ def _address(origin: str) -> str:
 
 
 def _last_name(address: str, taken: set[str], otherwise: str) -> str:
-    name = file_name(PurePosixPath(unquote(urlsplit(address).path)).name or otherwise)
+    url = urlsplit(address)
+    # in a package it is the fragment that names the file
+    path = url.fragment if _is_packed(address) and url.fragment else url.path
+    name = file_name(PurePosixPath(unquote(path)).name or otherwise)
     return otherwise if name in taken else name
 
 
 def _beside(address: str, suffix: str) -> str:
     url = urlsplit(address)
+    if _is_packed(address):
+        package, hash_sign, member = address.partition("#")
+        return package + hash_sign + str(PurePosixPath(member).with_suffix(suffix))
     return urlunsplit(url._replace(path=str(PurePosixPath(url.path).with_suffix(suffix))))
+
+
+def _is_packed(address: str) -> bool:
+    return scheme_of(address) in ("pypi", "npm", "oci")

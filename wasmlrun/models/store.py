@@ -23,6 +23,7 @@ from typing import Final
 from wasmlrun.manifest.reader import Classify, read_manifest
 from wasmlrun.models import own
 from wasmlrun.models.catalogue import (
+    CLASSIFICATION,
     Entry,
     RemoteFile,
     assignments,
@@ -34,18 +35,22 @@ from wasmlrun.models.catalogue import (
     read_entries,
     write_entry,
 )
-from wasmlrun.models.download import Transfer, Watcher, fetch, sha256_of, sync_folder
+from wasmlrun.models.connection import Transfer
+from wasmlrun.models.download import Watcher, sha256_of, sync_folder
+from wasmlrun.models.obtain import obtain
 from wasmlrun.models.own import Wanted
 from wasmlrun.support import bundled
 from wasmlrun.support.errors import BadModel, ShelfFailed, UsageFault
 from wasmlrun.support.filelock import exclusive
 from wasmlrun.support.model_source import ModelSource, read_model
+from wasmlrun.support.userdata import DATA_DIR, data_dir
 
 ENTRY: Final = "entry.toml"
-DATA_DIR: Final = "WASMLRUN_DATA_DIR"
 
+BUNDLED: Final = "bundled"
 AVAILABLE: Final = "available"
 PULLED: Final = "pulled"
+ADDED: Final = "added"
 INCOMPLETE: Final = "incomplete"
 OK: Final = "ok"
 MISSING: Final = "missing"
@@ -58,7 +63,7 @@ class Standing:
 
     entry: Entry
     state: str
-    """`available` to pull, `pulled`, or `incomplete`."""
+    """`available` to pull, `pulled`, `added` by the user, or `incomplete`."""
     folder: Path
 
 
@@ -84,19 +89,26 @@ class Placed:
     """False when it was there already, whole."""
 
 
-def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where this user's data of wasmlrun is; `WASMLRUN_DATA_DIR` says otherwise."""
-    chosen = environ.get(DATA_DIR)
-    if chosen:
-        return Path(chosen).absolute()
-    from platformdirs import user_data_path
-
-    return user_data_path("wasmlrun", appauthor=False)
-
-
 def bundled_folder(name: str) -> Path | None:
     """The folder of the model that travels with the package, if this is its name."""
     return bundled.model(name) if name == bundled.DEFAULT_MODEL else None
+
+
+def bundled_entry() -> Entry | None:
+    """The model that travels with the package, described as those of the catalogue are."""
+    folder = bundled.model(bundled.DEFAULT_MODEL)
+    if folder is None:
+        return None
+    xml = folder / f"{folder.name}.xml"
+    weights = xml.with_suffix(".bin")
+    return Entry(
+        name=folder.name,
+        description="the ten classes of CIFAR-10: a demonstration, not for real photographs",
+        model=RemoteFile(xml.name, xml.as_uri(), xml.stat().st_size),
+        weights=RemoteFile(weights.name, weights.as_uri(), weights.stat().st_size),
+        licence="Apache-2.0",
+        task=CLASSIFICATION,
+    )
 
 
 def default(environ: Mapping[str, str] = os.environ) -> Shelf:
@@ -121,8 +133,8 @@ class Shelf:
         return own if own is not None else catalogue().get(name)
 
     def names(self) -> list[str]:
-        """The catalogue's models, then the user's own."""
-        known = list(catalogue())
+        """The catalogue's models, classifiers first and then by task, then the user's own."""
+        known = sorted(catalogue(), key=lambda name: (_rank(catalogue()[name].task), name))
         with _told(self.root):
             if self.root.is_dir():
                 known += sorted(
@@ -136,7 +148,7 @@ class Shelf:
         """Whether the model is here. Raises ShelfFailed when it is not known at all."""
         entry = self._known(name)
         folder = self.folder(name)
-        state = PULLED
+        state = ADDED if entry.own else PULLED
         if not folder.is_dir():
             state = AVAILABLE
         elif not _manifest(folder, name).is_file() or not all(
@@ -208,7 +220,7 @@ class Shelf:
             for file in entry.files:
                 if file.name in good or _check(name, stage / file.name, file).state == OK:
                     continue
-                fetch(file, stage / file.name, transfer, watcher)
+                obtain(file, stage / file.name, transfer, watcher)
             self._commit(entry, stage)
         return Placed(entry, folder, changed=True)
 
@@ -233,13 +245,17 @@ class Shelf:
         check_name(name)
         digest = check_sha256(sha256) if sha256 is not None else None
         if name in catalogue() or name == bundled.DEFAULT_MODEL:
-            raise UsageFault(f"{name} is the name of a model that wasmlrun knows", "take another")
+            raise UsageFault(
+                f"{name} is the name of a model that wasmlrun knows",
+                f"take another: wasmlrun models add my-{name} --from …"[:200],
+            )
         transfer = replace(transfer, mirror=None)
         wanted = own.look_at(Wanted(name, origin, labels, digest))
         with _told(self.root), self._locked(name, watcher):
             if self.folder(name).exists():
                 raise ShelfFailed(
-                    f"there is a model {name} already", f"wasmlrun models remove {name}"
+                    f"there is a model {name} already",
+                    f"take another name, or first: wasmlrun models remove {name}",
                 )
             stage = self._stage(name)
             shutil.rmtree(stage)
@@ -258,7 +274,16 @@ class Shelf:
         check_name(name)
         folder, stage = self.folder(name), self.root / ".partial" / name
         if not folder.is_dir() and not stage.is_dir():
-            raise ShelfFailed(f"model {name} is not pulled", "wasmlrun models list")
+            if bundled_folder(name) is not None:
+                raise ShelfFailed(
+                    f"model {name} comes with wasmlrun and cannot be removed",
+                    "wasmlrun models list shows what can",
+                )
+            self._known(name)
+            raise ShelfFailed(
+                f"model {name} is not on this machine, so there is nothing to remove",
+                "wasmlrun models list shows what is",
+            )
         with _told(folder), self._locked(name, watcher):
             if stage.is_dir():
                 shutil.rmtree(stage)
@@ -351,6 +376,11 @@ class Shelf:
             stage.rmdir()
             sync_folder(folder)
         sync_folder(self.root)
+
+
+def _rank(task: str) -> tuple[bool, str]:
+    """Classifiers of pictures first: they are what `classify` uses."""
+    return task != CLASSIFICATION, task
 
 
 def _manifest_text(entry: Entry) -> str:

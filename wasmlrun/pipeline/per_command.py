@@ -45,6 +45,8 @@ def classify(
         messages.detail(f"the manifest's [{table}] means nothing here and is ignored")
     for sentence in plan.raised:
         messages.warn(sentence)
+    if plan.chosen:
+        messages.detail(plan.chosen)
     board = host.board
     board.timeout = plan.limits.timeout
     board.deadline = board.deadline or time.monotonic() + plan.limits.timeout

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wasmlrun.manifest.grant import Grant, from_manifest, with_writable
 from wasmlrun.manifest.mounts import parse_mounts
 from wasmlrun.manifest.reader import Classify, Manifest, Mount, read_manifest
+from wasmlrun.models.preferred import default_model
 from wasmlrun.support import bundled
 from wasmlrun.support.errors import BadManifest, BadModel, BadWorker
 from wasmlrun.support.limits import MAX_PIXELS, Limits, lowered, raised, with_limits
@@ -70,6 +71,8 @@ class Plan(Record):
     """What the manifest asked for beyond the limits, in sentences; it was not given."""
     shown_worker: str = ""
     shown_model: str | None = None
+    chosen: str = ""
+    """Why this model, where nobody named one."""
 
 
 def make_plan(wishes: Wishes) -> Plan:
@@ -172,9 +175,8 @@ def _without_manifest(wishes: Wishes, worker: Path) -> Plan:
                 "write one, name one with --manifest, or give the worker a model with --model",
             )
         return Plan(worker, Grant(nn=True), Classify(), None, None, None)
-    name, source, settings = find_model(
-        wishes.model or bundled.DEFAULT_MODEL, allow_outside=wishes.allow_outside
-    )
+    shown, chosen = (wishes.model, "") if wishes.model is not None else _default_model()
+    name, source, settings = find_model(shown, allow_outside=wishes.allow_outside)
     return Plan(
         worker,
         Grant(nn=True),
@@ -183,7 +185,8 @@ def _without_manifest(wishes: Wishes, worker: Path) -> Plan:
         name,
         source,
         {name: source},
-        shown_model=wishes.model or bundled.DEFAULT_MODEL,
+        shown_model=shown,
+        chosen=chosen,
     )
 
 
@@ -233,9 +236,10 @@ def _from_manifest(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
     if name is None and len(models) == 1:
         name = next(iter(models))
     if name is None and settings.protocol == "tensor" and not models and not manifest.folders:
-        # a worker for any model: it gets the bundled one
-        given = replace(wishes, model=bundled.DEFAULT_MODEL)
-        return _with_given_model(given, worker, manifest)
+        # a worker for any model: it gets the default one
+        shown, chosen = _default_model()
+        plan = _with_given_model(replace(wishes, model=shown), worker, manifest)
+        return replace(plan, chosen=chosen)
     if name is not None:
         source = models.get(name) or _mounted_model(name, manifest)
     return Plan(
@@ -248,6 +252,17 @@ def _from_manifest(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
         models,
         manifest.ignored,
         shown_model=name,
+    )
+
+
+def _default_model() -> tuple[str, str]:
+    """The model to take where nobody names one, and the reason in words."""
+    name = default_model()
+    if name == bundled.DEFAULT_MODEL:
+        return name, f"model {name}: bundled, and no classifier of ImageNet is pulled"
+    return name, (
+        f"model {name}: the most exact classifier of ImageNet that is pulled; "
+        f"--model {bundled.DEFAULT_MODEL} names the bundled one"
     )
 
 

@@ -17,6 +17,8 @@ class Table(Record):
     """Columns as wide as they must be, the first one in bold."""
 
     rows: Sequence[Sequence[str]]
+    groups: Sequence[str] = ()
+    """For each row the heading of the rows it stands among; none where there are no groups."""
     footer: str = ""
     """A block of text that follows."""
 

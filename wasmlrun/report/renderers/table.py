@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 BAR_WIDTH = 24
+ROOMY = 72
+"""Columns of a terminal from which on only the last column of a table wraps."""
 
 
 class Tables(Renderer):
@@ -66,20 +68,30 @@ class Tables(Renderer):
 
     def _table(self, table: Table) -> None:
         if table.rows:
-            self._columns(table.rows)
+            self._columns(table.rows, table.groups or [""] * len(table.rows))
         if table.footer:
             put(self._stream, printable(table.footer))
 
-    def _columns(self, rows: Sequence[Sequence[str]]) -> None:
+    def _columns(self, rows: Sequence[Sequence[str]], groups: Sequence[str]) -> None:
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
+        console = Console(file=self._stream, highlight=False)
         table = Table(box=None, pad_edge=False, show_header=False)
-        for _ in rows[0]:
-            table.add_column(overflow="fold")
-        for first, *others in rows:
+        for column in range(1, len(rows[0]) + 1):
+            # names and sizes stay whole as long as there is room; the last column gives way
+            whole = column < len(rows[0]) and console.width >= ROOMY
+            table.add_column(overflow="fold", no_wrap=whole)
+        shown = ""
+        for group, (first, *others) in zip(groups, rows, strict=True):
+            if group != shown:
+                if table.row_count:
+                    table.add_row()
+                table.add_row(Text(printable(group, keep=""), style="cyan"))
+                shown = group
             table.add_row(_text(first, bold=True), *map(_text, others))
-        Console(file=self._stream, highlight=False).print(table)
+        console.print(table)
 
 
 def _text(cell: str, *, bold: bool = False) -> Text:

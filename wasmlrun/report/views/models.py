@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wasmlrun.models.catalogue import assignments
 from wasmlrun.models.progress import size_text
 from wasmlrun.report.answer import Answer, Table
 from wasmlrun.support.tensor import describe
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from wasmlrun.models.info import ModelInfo, PortInfo
     from wasmlrun.models.store import Checked
 
+NO_ENGINE = "none of wasmlrun's; for programs that bring their own"
+OWN = "added by you"
+"""The heading above models that are not of the catalogue."""
 NO_COUNT = "the constants of this file cannot be counted"
 Line = tuple[dict[str, Any], Sequence[str]]
 """A JSON object, and the cells that a person reads."""
@@ -26,25 +31,51 @@ def answer(lines: Sequence[Line]) -> Answer:
     return Answer([record for record, _ in lines], cells, Table(cells))
 
 
+def shelf(models: Sequence[Model]) -> Answer:
+    """What `models list` and `models search` show: in a table by task, with less in a row."""
+    return Answer(
+        [model.record for model in models],
+        [model.cells for model in models],
+        Table([model.row for model in models], [model.group for model in models]),
+    )
+
+
 def facts(record: dict[str, Any], lines: Sequence[tuple[str, str]]) -> Answer:
     """Everything about one thing: its object, and the same as lines with names."""
     return Answer([record], lines, Table(lines))
 
 
-def listed(
-    name: str, state: str, size: int | None, licence: str, description: str, *, own: bool = False
-) -> Line:
-    """A model of `models list`."""
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of a list."""
+
+    record: dict[str, Any]
+    cells: Sequence[str]
+    row: Sequence[str]
+    """What a table shows of the cells."""
+    group: str
+
+
+def listed(entry: Entry, state: str, *, default: bool = False) -> Model:
+    """A model of `models list` and `models search`."""
     record = {
-        "name": name,
+        "name": entry.name,
         "state": state,
-        "size": size,
-        "licence": licence or None,
-        "description": description,
-        "own": own,
+        "size": entry.size,
+        "task": entry.task or None,
+        "licence": entry.licence or None,
+        "description": entry.description,
+        "own": entry.own,
+        "default": default,
     }
-    shown = "" if size is None else size_text(size)
-    return record, (name, state, shown, licence, description)
+    size = "" if entry.size is None else size_text(entry.size)
+    told = f"{entry.description} (what classify takes by default)" if default else entry.description
+    return Model(
+        record,
+        (entry.name, state, size, entry.task, entry.licence, entry.description),
+        (entry.name, state, size, told),
+        entry.task or OWN,
+    )
 
 
 def placed(name: str, state: str, folder: Path) -> Line:
@@ -90,12 +121,24 @@ def described(
             record[key] = value
             lines.append((key, value))
     if entry is not None:
-        for key in ("description", "licence", "source"):
+        for key in ("description", "task", "licence", "source", "input"):
             record[key] = getattr(entry, key) or None
             if record[key]:
                 lines.append((key, record[key]))
+        record["engines"] = list(entry.engines)
+        lines.append(("engines", ", ".join(entry.engines) or NO_ENGINE))
+        record["classify"] = dict(entry.classify)
+        if entry.classify:
+            lines.append(("preprocessing", ", ".join(assignments(entry.classify))))
         record["files"] = [
-            {"name": f.name, "address": f.address, "size": f.size, "sha256": f.sha256}
+            {
+                "name": f.name,
+                "address": f.address,
+                "size": f.size,
+                "sha256": f.sha256,
+                "package_sha256": f.package_sha256,
+                "convert": f.convert,
+            }
             for f in entry.files
         ]
         for file in entry.files:

@@ -141,7 +141,8 @@ def _waiting(installer: Installer) -> Callable[[], None]:
 
 def _source(file: RemoteFile, work: Path, installer: Installer) -> Path:
     """The folder of an unpacked source."""
-    from wasmlrun.models.download import Transfer, fetch
+    from wasmlrun.models.connection import Transfer
+    from wasmlrun.models.download import fetch
 
     with watching(installer.messages) as watcher:
         found = replace(file, address=_address(file))

@@ -82,7 +82,7 @@ NODE = Wheel(
 
 def tools_dir() -> Path:
     """Where installed tools and prepared runtimes are kept."""
-    from wasmlrun.models.store import data_dir
+    from wasmlrun.support.userdata import data_dir
 
     return data_dir() / "tools"
 

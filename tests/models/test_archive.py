@@ -1,0 +1,86 @@
+"""One file out of a wheel or a tarball, and nothing else of it."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from kit.registry import tarball, wheel
+
+from wasmlrun.models.archive import unpack
+from wasmlrun.support.errors import DownloadFailed
+
+MEMBERS = {"net/model.onnx": b"model", "other": b"x"}
+
+
+def unpacked(folder: Path, archive: bytes, member: str, size: int | None = None) -> bytes:
+    path = folder / "archive"
+    path.write_bytes(archive)
+    out = io.BytesIO()
+    unpack(path, member, size, out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("pack", [wheel, tarball])
+def test_a_member_is_read_and_checked(pack, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    archive = pack(MEMBERS)
+    assert unpacked(tmp_path, archive, "net/model.onnx") == b"model"
+    assert unpacked(tmp_path, archive, "net/model.onnx", 5) == b"model"
+    with pytest.raises(DownloadFailed, match="has 5 bytes; 6 are expected"):
+        unpacked(tmp_path, archive, "net/model.onnx", 6)
+    with pytest.raises(DownloadFailed, match="has no file net/model") as caught:
+        unpacked(tmp_path, archive, "net/model")
+    assert caught.value.hint == "did you mean net/model.onnx?"
+    assert list(tmp_path.iterdir()) == [tmp_path / "archive"], "nothing else reaches the disk"
+
+
+def test_a_member_is_a_name_not_a_path(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    for name in ("../secret", str(tmp_path / "secret")):
+        with pytest.raises(DownloadFailed, match="has no file"):
+            unpacked(tmp_path, wheel(MEMBERS), name)
+
+
+def test_links_and_folders_are_no_files(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+    with pytest.raises(DownloadFailed, match="is not a plain file"):
+        unpacked(tmp_path, out.getvalue(), "link")
+    with pytest.raises(DownloadFailed, match="is a folder"):
+        unpacked(tmp_path, wheel({"folder/": b""}), "folder/")
+
+
+def test_a_bomb_does_not_go_off(tmp_path: Path) -> None:
+    """A header that says few bytes before very many."""
+    archive = bytearray(wheel({"net": b"\0" * 1_000_000}))
+    honest, small = (1_000_000).to_bytes(4, "little"), (1_000).to_bytes(4, "little")
+    assert archive.count(honest) == 2
+    with pytest.raises(DownloadFailed):
+        unpacked(tmp_path, bytes(archive.replace(honest, small)), "net", 1_000)
+
+
+@pytest.mark.parametrize("cut", [10, 60])
+def test_damaged_archives(tmp_path: Path, cut: int) -> None:
+    for pack in (wheel, tarball):
+        with pytest.raises(DownloadFailed, match="damaged or no archive"):
+            unpacked(tmp_path, pack(MEMBERS)[:cut], "net/model.onnx")
+    broken = bytearray(wheel({"net": bytes(range(256)) * 40}))
+    broken[60] ^= 0xFF
+    with pytest.raises(DownloadFailed):
+        unpacked(tmp_path, bytes(broken), "net")
+
+
+def test_a_method_that_is_not_known(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("net", b"x")
+    data = bytearray(out.getvalue())
+    data[8] = data[data.index(b"PK\x01\x02") + 10] = 99
+    with pytest.raises(DownloadFailed, match="damaged or no archive"):
+        unpacked(tmp_path, bytes(data), "net")

@@ -1,0 +1,25 @@
+"""Where this user's data is kept: pulled models, and tools that were installed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+DATA_DIR: Final = "WASMLRUN_DATA_DIR"
+
+
+def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """`WASMLRUN_DATA_DIR`, else the platform's data directory."""
+    chosen = environ.get(DATA_DIR)
+    if chosen:
+        return Path(chosen).absolute()
+    if sys.platform == "linux":
+        # what platformdirs answers here, without the time its import takes
+        place = environ.get("XDG_DATA_HOME", "").strip()
+        return (Path(place) if place else Path.home() / ".local" / "share") / "wasmlrun"
+    from platformdirs import user_data_path
+
+    return user_data_path("wasmlrun", appauthor=False)
