@@ -54,6 +54,7 @@ mean = [123.7, 116.3, 103.5]
 scale = 58.0
 scores = "auto"
 label_offset = -1
+unsure_below = 0.5
 """
 _TABLES = ("", "vars", "limits", "features", "features.wasi_nn", "classify", "data", "folders")
 # fmt: off
@@ -62,8 +63,8 @@ _KEYS = [
     "classify", "data", "from", "to", "writable", "allowed_backends", "preload_models",
     "input_layout", "allowed_models", "provider", "backend", "dir", "type", "protocol", "model",
     "labels", "size", "resize", "layout", "dtype", "color", "mean", "scale", "scores",
-    "label_offset", "timeout", "fuel", "memory", "table", "instances", "model_size", "graphs",
-    "contexts", "tensor_bytes", "output", "x",
+    "label_offset", "unsure_below", "timeout", "fuel", "memory", "table", "instances", "model_size",
+    "graphs", "contexts", "tensor_bytes", "output", "x",
 ]
 # fmt: on
 

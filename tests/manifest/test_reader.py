@@ -174,6 +174,7 @@ mean = [1, 2.5, 3]
 scale = 255
 scores = "logits"
 label_offset = -1
+unsure_below = 1
 """,
     )
     assert manifest.classify == Classify(
@@ -189,6 +190,7 @@ label_offset = -1
         scale=(255.0,),
         scores="logits",
         label_offset=-1,
+        unsure_below=1.0,
         within=folder,
     )
 
@@ -400,6 +402,14 @@ SIZE = "must be 1 to 8192 pixels: one number, or [height, width]"
             "[classify]\nlabel_offset = 0.5",
             "classify.label_offset must be a whole number",
             None,
+        ),
+        *(
+            (
+                f"[classify]\nunsure_below = {value}",
+                "classify.unsure_below must be a score from 0 to 1",
+                "write unsure_below = 0.5",
+            )
+            for value in ("-0.1", "55", "true", '"0.5"', "nan")
         ),
     ],
 )

@@ -68,6 +68,13 @@ def test_an_expectation_is_part_of_json_when_there_was_one() -> None:
     assert entry["model"] is None
 
 
+@pytest.mark.parametrize("sure", [True, False])
+def test_whether_it_is_sure_is_part_of_json_where_that_is_known(sure: bool) -> None:
+    stream = io.StringIO()
+    report(stream, as_json=True).result(ImageResult("x", "w", None, [], {}, sure=sure))
+    assert json.loads(stream.getvalue())["sure"] is sure
+
+
 def test_failures_are_part_of_json() -> None:
     stream = io.StringIO()
     report(stream, as_json=True).fail(ERROR, "x")

@@ -111,6 +111,8 @@ class Classify(Record):
     scores: str = "auto"
     label_offset: int | None = None
     """Added to a score's index to find its label's line, counted from 0."""
+    unsure_below: float | None = None
+    """An answer whose first score is below it is doubted aloud; 0 to 1, None is never."""
     within: Path | None = None
     """No key: the folder that `labels` must not lead out of; None is anywhere."""
 
@@ -414,6 +416,19 @@ class _Reader:
             if not isinstance(offset, int) or isinstance(offset, bool):
                 raise self._fault("classify.label_offset", "must be a whole number")
             chosen["label_offset"] = offset
+        if "unsure_below" in table:
+            bound = table["unsure_below"]
+            if (
+                isinstance(bound, bool)
+                or not isinstance(bound, (int, float))
+                or not 0 <= bound <= 1
+            ):
+                raise self._fault(
+                    "classify.unsure_below",
+                    "must be a score from 0 to 1",
+                    "write unsure_below = 0.5",
+                )
+            chosen["unsure_below"] = float(bound)
         return Classify(**chosen)
 
     def _size(self, value: Any) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wasmlrun.pipeline.expectation import unmet
+from wasmlrun.pipeline.honesty import about_model, doubt
 from wasmlrun.pipeline.loading import Loading
 from wasmlrun.pipeline.plan import Options, Plan, hosted
 from wasmlrun.pipeline.result import ImageResult, Report
@@ -61,11 +62,16 @@ def classify(
     from wasmlrun.vision.decode import configure_process
 
     configure_process(options.max_pixels)
+    answered = False
     for image, outcome in classifier.outcomes(images[board.done :]):
+        answered = answered or not isinstance(outcome, WasmlrunError)
         code = _report(image.name, outcome, report, messages)
         board.report(board.done + 1, _combined(board.code, code))
         if isinstance(outcome, LimitExceeded) and outcome.limit == "timeout":
             break  # the clock is for the whole command: nothing can follow
+    note = about_model(plan.shown_model)
+    if note is not None and answered:
+        messages.info(note)
     # nothing is freed: the process ends now, and freeing a model takes as long as an inference
     return board.code
 
@@ -78,6 +84,8 @@ def _report(
         report.failure(failure_of(outcome, name))
         return outcome.exit_code
     report.result(outcome)
+    if outcome.sure is False:
+        messages.info(doubt(outcome))
     if outcome.expectation is None or outcome.expectation.met:
         return EXIT_OK
     messages.info(unmet(outcome))

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wasmlrun.pipeline.expectation import judge
+from wasmlrun.pipeline.honesty import is_sure
 from wasmlrun.pipeline.plan import Options, Plan
 from wasmlrun.pipeline.result import ImageResult
 from wasmlrun.supervisor.stages import Stage
@@ -122,6 +123,7 @@ class Classifier:
             predictions,
             timings,
             judge(predictions, self._options.expect, self._options.min_score),
+            is_sure(predictions, self._plan.settings.unsure_below),
         )
 
     def _by_wws(

@@ -32,6 +32,9 @@ class ImageResult(Record):
     predictions: Sequence[Prediction]
     timings_ms: Mapping[str, float]
     expectation: Expectation | None = None
+    sure: bool | None = None
+    """Whether the first score is as high as for pictures of what the model knows; None where
+    its manifest does not say how high that is."""
 
 
 class Report(Protocol):

@@ -14,6 +14,8 @@ _CHECKOUT = _PACKAGE.parent
 
 DEFAULT_WORKER = "mobilenet"
 DEFAULT_MODEL = "mobilenet-cifar10"
+REAL_MODEL = "mobilenet-v2"
+"""The model of the catalogue that is named to those who use the default one."""
 
 
 def worker(name: str) -> Path | None:

@@ -21,7 +21,9 @@ def answer(result: ImageResult) -> Answer:
 
 
 def record(result: ImageResult) -> dict[str, Any]:
-    """`image`, `worker`, `model`, `predictions`, `timings_ms`, and `expected` if asked."""
+    """`image`, `worker`, `model`, `predictions`, `timings_ms`; `sure` where the model has a
+    bound for it, and `expected` if asked.
+    """
     entry: dict[str, Any] = {
         "image": result.image,
         "worker": result.worker,
@@ -31,6 +33,8 @@ def record(result: ImageResult) -> dict[str, Any]:
         ],
         "timings_ms": {name: round(ms, 2) for name, ms in result.timings_ms.items()},
     }
+    if result.sure is not None:
+        entry["sure"] = result.sure
     if result.expectation is not None:
         entry["expected"] = {
             "labels": result.expectation.labels,
