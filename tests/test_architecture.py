@@ -255,3 +255,14 @@ def test_the_environment_is_not_read_when_a_module_is_imported() -> None:
                 continue
             assert "os.environ[" not in ast.unparse(node), name
             assert "os.getenv" not in ast.unparse(node), name
+
+
+def test_docstrings_say_something() -> None:
+    short = [
+        f"{name}.{getattr(node, 'name', '')}"
+        for name, path in KNOWN.items()
+        for node in ast.walk(tree(path))
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+        and len((ast.get_docstring(node) or "more than three words").split()) <= 3
+    ]
+    assert short == []

@@ -91,11 +91,11 @@ def _own(arguments: Sequence[str]) -> Sequence[str]:
 
 def _refuse(error: WasmlrunError, arguments: Sequence[str], messages: Messages) -> int:
     """Tell of a command line that no command has read."""
-    from wasmlrun.report.answer import About
+    from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import as_it_is, open_report, silent
 
     if "--json" not in _own(arguments):
         return silent(messages).fail(error)
     name = arguments[0]
-    about = About(name, "image" if name == "classify" else "name")
-    return open_report(as_it_is, about, messages, as_json=True).fail(error)
+    asked = Asked(name, "image" if name == "classify" else "name")
+    return open_report(as_it_is, asked, messages, as_json=True).fail(error)

@@ -14,7 +14,7 @@ from wasmlrun.diagnose import doctor
 from wasmlrun.diagnose.doctor import CacheHealth, Findings, ModelTest
 from wasmlrun.diagnose.escapes import Tried
 from wasmlrun.engines.protocol import EngineError
-from wasmlrun.report.answer import About
+from wasmlrun.report.answer import Asked
 from wasmlrun.report.reporter import open_report
 from wasmlrun.report.views.doctor import answer
 from wasmlrun.supervisor.stages import Board
@@ -77,10 +77,10 @@ def test_the_command_says_where_the_cache_is(
 def test_one_fault_is_enough(wrong: Findings, capsys: pytest.CaptureFixture[str]) -> None:
     assert GOOD.healthy
     assert not wrong.healthy
-    open_report(answer, About("doctor"), Messages()).result(wrong)
+    open_report(answer, Asked("doctor"), Messages()).result(wrong)
     states = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
     assert states.count("FAILED") == 1
-    open_report(answer, About("doctor"), Messages(), as_json=True).result(wrong)
+    open_report(answer, Asked("doctor"), Messages(), as_json=True).result(wrong)
     assert json.loads(capsys.readouterr().out)["healthy"] is False
 
 

@@ -8,10 +8,10 @@ import json
 import pytest
 
 from wasmlrun.pipeline.result import Expectation, ImageResult
-from wasmlrun.report.answer import About
+from wasmlrun.report.answer import Asked
 from wasmlrun.report.registry import for_stream
 from wasmlrun.report.renderers.json_lines import JsonLines
-from wasmlrun.report.renderers.lines import Lines
+from wasmlrun.report.renderers.lines import TabLines
 from wasmlrun.report.renderers.table import Tables
 from wasmlrun.report.reporter import Reporter, open_report
 from wasmlrun.report.views.images import answer
@@ -29,12 +29,12 @@ RESULT = ImageResult(
 ERROR = BadImage("image x is empty", "take another")
 
 
-ABOUT = About("classify", "image", ("pets/cat.jpg",))
+ASKED = Asked("classify", "image", ("pets/cat.jpg",))
 
 
 def report(stream: io.StringIO, *, as_json: bool = False) -> Reporter[ImageResult]:
     said = Messages(stream=io.StringIO())
-    return open_report(answer, ABOUT, said, as_json=as_json, stream=stream)
+    return open_report(answer, ASKED, said, as_json=as_json, stream=stream)
 
 
 class Terminal(io.StringIO):
@@ -148,9 +148,9 @@ def test_labels_are_not_markup_and_do_not_steer_the_terminal() -> None:
 
 
 def test_the_form_is_chosen_by_the_flag_and_the_stream() -> None:
-    assert isinstance(for_stream(True, Terminal(), ABOUT), JsonLines)
-    assert isinstance(for_stream(False, Terminal(), ABOUT), Tables)
-    assert isinstance(for_stream(False, io.StringIO(), ABOUT), Lines)
+    assert isinstance(for_stream(True, Terminal(), ASKED), JsonLines)
+    assert isinstance(for_stream(False, Terminal(), ASKED), Tables)
+    assert isinstance(for_stream(False, io.StringIO(), ASKED), TabLines)
 
 
 def test_only_json_puts_failures_on_stdout() -> None:
@@ -163,7 +163,7 @@ def test_every_failure_is_told_on_stderr_once() -> None:
     said = io.StringIO()
     for as_json in (False, True):
         told = open_report(
-            answer, ABOUT, Messages(stream=said), as_json=as_json, stream=io.StringIO()
+            answer, ASKED, Messages(stream=said), as_json=as_json, stream=io.StringIO()
         )
         told.fail(ERROR, "x")
     assert said.getvalue() == "error: image x is empty\nhint: take another\n" * 2

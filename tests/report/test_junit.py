@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wasmlrun.pipeline.result import Expectation, ImageResult
-from wasmlrun.report.answer import About
+from wasmlrun.report.answer import Asked
 from wasmlrun.report.reporter import open_report
 from wasmlrun.report.views.images import answer
 from wasmlrun.support.errors import BadImage
@@ -47,9 +47,9 @@ def result(name: str, label: str = "cat", *, met: bool = True) -> ImageResult:
 
 def test_met_unmet_and_failed(tmp_path: Path) -> None:
     path = tmp_path / "out.xml"
-    about = About("classify", "image", ("a", "b", "c", "d"))
+    asked = Asked("classify", "image", ("a", "b", "c", "d"))
     report = open_report(
-        answer, about, Messages(-1, io.StringIO()), files={"junit": path}, stream=io.StringIO()
+        answer, asked, Messages(-1, io.StringIO()), files={"junit": path}, stream=io.StringIO()
     )
 
     def work() -> int:
@@ -69,9 +69,9 @@ def test_met_unmet_and_failed(tmp_path: Path) -> None:
 
 def test_what_came_twice_counts_once_and_two_of_a_name_are_two(tmp_path: Path) -> None:
     path = tmp_path / "out.xml"
-    about = About("classify", "image", ("a", "b", "a"))
+    asked = Asked("classify", "image", ("a", "b", "a"))
     report = open_report(
-        answer, about, Messages(-1, io.StringIO()), files={"junit": path}, stream=io.StringIO()
+        answer, asked, Messages(-1, io.StringIO()), files={"junit": path}, stream=io.StringIO()
     )
 
     def work() -> None:
@@ -85,9 +85,9 @@ def test_what_came_twice_counts_once_and_two_of_a_name_are_two(tmp_path: Path) -
 @given(st.text(), st.text())
 def test_any_name_and_label_is_well_formed(name: str, label: str) -> None:
     path = Path(os.environ["HOME"]) / "any.xml"
-    about = About("classify", "image", (name, "\udcff\0\x1b<&\"'>]]>\ufffe"))
+    asked = Asked("classify", "image", (name, "\udcff\0\x1b<&\"'>]]>\ufffe"))
     report = open_report(
-        answer, about, Messages(-1, io.StringIO()), files={"junit": path}, stream=io.StringIO()
+        answer, asked, Messages(-1, io.StringIO()), files={"junit": path}, stream=io.StringIO()
     )
     report.run(lambda: report.result(result(name, label, met=False)))
     (_, state, _), (other, _, _) = cases(path)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
 
+from wasmlrun.support.varint import varint
+
 MAGIC = b"\0asm\x0d\0\x01\0"
 
 
@@ -44,7 +46,7 @@ class NotUnderstood(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One top-level section."""
+    """One top-level section: its number and its content."""
 
     id: int
     content: bytes
@@ -61,7 +63,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Outline:
-    """A component's sections."""
+    """A component's sections, in order, and what follows from them."""
 
     sections: tuple[Section, ...]
 
@@ -155,7 +157,7 @@ class Reader:
         return self._at >= len(self._data)
 
     def take(self, size: int) -> bytes:
-        """So many bytes."""
+        """The next `size` bytes. Raises NotUnderstood when there are fewer."""
         taken = self._data[self._at : self._at + size]
         if len(taken) < size:
             raise NotUnderstood("cut short")
@@ -163,18 +165,25 @@ class Reader:
         return taken
 
     def byte(self) -> int:
-        """One byte."""
+        """The next byte, as a number."""
         return self.take(1)[0]
 
     def u32(self) -> int:
-        """An unsigned number in LEB128."""
-        value = 0
-        for shift in range(0, 35, 7):
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-        raise NotUnderstood("a number is too long")
+        """An unsigned number of 32 bits in LEB128."""
+        return self._number(32)
+
+    def u64(self) -> int:
+        """An unsigned number of 64 bits in LEB128."""
+        return self._number(64)
+
+    def _number(self, bits: int) -> int:
+        try:
+            value, self._at = varint(self._data, self._at, bits)
+        except IndexError:
+            raise NotUnderstood("cut short") from None
+        except ValueError as e:
+            raise NotUnderstood(str(e)) from e
+        return value
 
     def string(self) -> str:
         """A string in UTF-8."""

@@ -168,7 +168,7 @@ def _import(reader: Reader, arities: list[int | None], found: CoreModule) -> Non
 def _value_type(reader: Reader) -> None:
     # references to a heap type have one number more
     if reader.byte() in (0x63, 0x64):
-        _u64(reader)
+        reader.u64()
 
 
 def _memory(reader: Reader) -> Memory:
@@ -180,18 +180,8 @@ def _limits(reader: Reader) -> tuple[int, int | None, bool]:
     flags = reader.byte()
     if flags > 7:
         raise NotUnderstood(f"limits of form {flags}")
-    minimum = _u64(reader)
-    return minimum, _u64(reader) if flags & 1 else None, bool(flags & 2)
-
-
-def _u64(reader: Reader) -> int:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = reader.byte()
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value
-    raise NotUnderstood("a number is too long")
+    minimum = reader.u64()
+    return minimum, reader.u64() if flags & 1 else None, bool(flags & 2)
 
 
 def _add_producers(reader: Reader, producers: dict[str, list[str]]) -> None:

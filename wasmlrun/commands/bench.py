@@ -1,4 +1,4 @@
-"""`wasmlrun bench`"""
+"""`wasmlrun bench`: where a one-shot's time goes, cold and warm."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def command(
     """
     from wasmlrun.commands.options import chosen_limits, engines_from
     from wasmlrun.commands.watched import in_child
-    from wasmlrun.report.answer import About
+    from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import as_it_is, open_report
     from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
-    report = open_report(as_it_is, About("bench"), messages, as_json=as_json)
+    report = open_report(as_it_is, Asked("bench"), messages, as_json=as_json)
 
     def work(board: Board) -> None:
         from wasmlrun.diagnose import bench

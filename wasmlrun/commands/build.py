@@ -1,4 +1,4 @@
-"""`wasmlrun build`"""
+"""`wasmlrun build`: a worker's module from its source, once or at every change."""
 
 from __future__ import annotations
 

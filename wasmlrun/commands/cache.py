@@ -1,4 +1,4 @@
-"""`wasmlrun cache`"""
+"""`wasmlrun cache`: what is in the cache of compiled things, and how it is emptied."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def ls(as_json: bool) -> None:
 
 @command.command()
 def clear() -> None:
-    """Remove everything."""
+    """Remove everything that the cache holds."""
     from wasmlrun.support.cache import Cache, default_root
     from wasmlrun.support.messages import Messages
 

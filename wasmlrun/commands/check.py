@@ -1,4 +1,4 @@
-"""`wasmlrun check`"""
+"""`wasmlrun check`: a worker against wrong and unusual input."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def command(worker: str, as_json: bool, install: bool, verbosity: int, **files: 
     from wasmlrun.commands.options import interpreter, report_files
     from wasmlrun.diagnose.conformance import check_worker
     from wasmlrun.pipeline.plan import Wishes, make_plan
-    from wasmlrun.report.answer import About
+    from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
     from wasmlrun.report.views.check import answer
     from wasmlrun.support.errors import EXIT_EXPECTATION, EXIT_OK
@@ -32,7 +32,7 @@ def command(worker: str, as_json: bool, install: bool, verbosity: int, **files: 
 
     messages = Messages(verbosity)
     report = open_report(
-        answer, About("check"), messages, as_json=as_json, files=report_files(files)
+        answer, Asked("check"), messages, as_json=as_json, files=report_files(files)
     )
 
     def work() -> int:

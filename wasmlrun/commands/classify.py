@@ -1,4 +1,4 @@
-"""`wasmlrun classify`"""
+"""`wasmlrun classify`: images in, labels out."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def classify_images(
     IMAGE is a file, or - for standard input.
     """
     from wasmlrun.commands.options import report_files, trace_from
-    from wasmlrun.report.answer import About
+    from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
     from wasmlrun.report.views.images import answer
     from wasmlrun.supervisor.blame import supervised
@@ -49,8 +49,8 @@ def classify_images(
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
-    about = About("classify", "image", images)
-    report = open_report(answer, about, messages, as_json=as_json, files=report_files(wanted))
+    asked = Asked("classify", "image", images)
+    report = open_report(answer, asked, messages, as_json=as_json, files=report_files(wanted))
 
     def whole() -> int:
         if worker is not None and not worker.endswith(".wasm"):

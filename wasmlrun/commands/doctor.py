@@ -1,4 +1,4 @@
-"""`wasmlrun doctor`"""
+"""`wasmlrun doctor`: whether this installation works."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
 
     from wasmlrun.commands.options import report_files
     from wasmlrun.commands.watched import in_child
-    from wasmlrun.report.answer import About
+    from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
     from wasmlrun.report.views.doctor import answer
     from wasmlrun.supervisor.stages import Board
@@ -35,7 +35,7 @@ def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
 
     messages = Messages(verbosity)
     report = open_report(
-        answer, About("doctor"), messages, as_json=as_json, files=report_files(files)
+        answer, Asked("doctor"), messages, as_json=as_json, files=report_files(files)
     )
 
     def work(board: Board) -> int:

@@ -1,4 +1,4 @@
-"""`wasmlrun inspect`"""
+"""`wasmlrun inspect`: what is in a file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def command(file: Path, as_json: bool, manifest: bool, verbosity: int) -> int:
     Nothing is run or compiled; a model is loaded by the engine.
     """
     from wasmlrun.commands.watched import in_child
-    from wasmlrun.report.answer import About
+    from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import as_it_is, open_report
     from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
-    report = open_report(as_it_is, About("inspect"), messages, as_json=as_json)
+    report = open_report(as_it_is, Asked("inspect"), messages, as_json=as_json)
 
     def work(board: Board) -> None:
         from wasmlrun.diagnose.inspection import look_into

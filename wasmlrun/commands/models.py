@@ -1,4 +1,4 @@
-"""`wasmlrun models`"""
+"""`wasmlrun models`: pulling, listing, describing and checking models."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="JSON Lines."
 
 
 def transfer_options(function: F) -> F:
-    """--retries."""
+    """A decorator that adds --retries."""
     return click.option(
         "--retries",
         type=click.IntRange(0),
@@ -342,11 +342,11 @@ def _transfer(retries: int, mirror: str | None = None) -> Transfer:
 
 
 def _told(as_json: bool, verbosity: int) -> tuple[Messages, Reporter[Answer]]:
-    from wasmlrun.report.answer import About
+    from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import as_it_is, open_report
 
     messages = Messages(verbosity)
-    return messages, open_report(as_it_is, About("models"), messages, as_json=as_json)
+    return messages, open_report(as_it_is, Asked("models"), messages, as_json=as_json)
 
 
 def _each(names: Iterable[str], action: Callable[[str], None], report: Reporter[Answer]) -> int:

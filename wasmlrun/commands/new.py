@@ -1,4 +1,4 @@
-"""`wasmlrun new`"""
+"""`wasmlrun new`: a fresh worker's project."""
 
 from __future__ import annotations
 

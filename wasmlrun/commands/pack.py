@@ -1,4 +1,4 @@
-"""`wasmlrun pack`"""
+"""`wasmlrun pack`: a small model as one module that needs no engine."""
 
 from __future__ import annotations
 

@@ -27,10 +27,10 @@ class Kind(Protocol):
 
 
 class Text(Record):
-    """Any word."""
+    """Any word, taken as it is."""
 
     def read(self, word: str) -> str:
-        """As it is."""
+        """The word itself, unchanged."""
         return word
 
 
@@ -38,18 +38,18 @@ class File(Record):
     """A path; whether anything is there is another question."""
 
     def read(self, word: str) -> Path:
-        """As it is."""
+        """The path that the word names."""
         return Path(word)
 
 
 class Whole(Record):
-    """A whole number."""
+    """A whole number, in a range if there is one."""
 
     least: int = 0
     most: int | None = None
 
     def read(self, word: str) -> int:
-        """Digits alone."""
+        """Digits alone. Raises ValueError for signs, spaces, other alphabets."""
         if not (word.isascii() and word.isdigit() and len(word) < 20):
             raise ValueError
         return _within(int(word), self.least, self.most)

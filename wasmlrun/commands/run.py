@@ -1,4 +1,4 @@
-"""`wasmlrun run`"""
+"""`wasmlrun run`: any WASI program, its streams passed through."""
 
 from __future__ import annotations
 

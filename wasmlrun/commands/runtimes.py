@@ -1,4 +1,4 @@
-"""`wasmlrun runtimes`"""
+"""`wasmlrun runtimes`: the interpreters of scripts."""
 
 from __future__ import annotations
 

@@ -23,12 +23,12 @@ HELP = ("-h", "--help")
 
 
 def version() -> str:
-    """What --version prints."""
+    """The line that --version prints."""
     return f"wasmlrun {__version__}"
 
 
 def text() -> str:
-    """What --help prints."""
+    """The page that --help prints."""
     width = max(map(len, COMMANDS)) + 2
     commands = "\n".join(f"  {name:{width}}{line}" for name, line in COMMANDS.items())
     return f"""\

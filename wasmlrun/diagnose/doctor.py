@@ -141,7 +141,7 @@ class _Kept:
     failures: list[Failure] = field(default_factory=list)
 
     def prepare(self) -> None:
-        """Nothing is shown."""
+        """Nothing is shown, so nothing is needed."""
 
     def result(self, result: ImageResult) -> None:
         self.results.append(result)

@@ -81,7 +81,7 @@ class Script:
         return self
 
     def wat(self) -> str:
-        """The module."""
+        """The whole module, as WebAssembly text."""
         imports = "\n".join(
             f'(import "wasi_snapshot_preview1" "{name}" '
             f"(func ${name} (param {kinds}) (result i32)))"
@@ -112,7 +112,7 @@ IOVEC = 256
 
 @dataclass(frozen=True, slots=True)
 class Escape:
-    """One way out."""
+    """One way out of the sandbox, and the guest that tries it."""
 
     name: str
     wat: str

@@ -73,7 +73,7 @@ class ManifestFacts:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A model."""
+    """A model, as the engine and its file describe it."""
 
     path: Path
     info: ModelInfo

@@ -107,5 +107,5 @@ def _imports(names: list[str], pattern: str) -> bool:
 
 
 def _quoted(text: str) -> str:
-    """A TOML string."""
+    """Text as a string of TOML."""
     return '"' + re.sub(r'[\x00-\x1f\x7f"\\]', lambda m: f"\\u{ord(m[0]):04x}", text) + '"'

@@ -162,4 +162,4 @@ class EnginePackage(Protocol):
         """What can be told of the engine."""
 
     def create(self, settings: Settings) -> Engine:
-        """Make the engine."""
+        """The engine, with these settings; nothing is loaded yet."""

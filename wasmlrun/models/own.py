@@ -16,17 +16,10 @@ from wasmlrun.models.obtain import obtain
 from wasmlrun.models.sources import check_address, scheme_of
 from wasmlrun.support.errors import BadModel, UsageFault
 from wasmlrun.support.messages import printable
-from wasmlrun.support.model_source import SUFFIXES, Encoding, read_model, recognise
+from wasmlrun.support.model_source import SUFFIXES, read_model, recognise
 from wasmlrun.support.paths import is_dir, is_file
 from wasmlrun.support.records import defaults
 from wasmlrun.vision.labels import read_labels
-
-_SUFFIX = {
-    Encoding.OPENVINO: ".xml",
-    Encoding.ONNX: ".onnx",
-    Encoding.TENSORFLOW: ".pb",
-    Encoding.TENSORFLOW_LITE: ".tflite",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +115,13 @@ def _suffix_for(path: Path) -> str:
     """The suffix that fits a model's content. Raises BadModel."""
     with path.open("rb") as stream:
         encoding = recognise(stream.read(512))
-    if encoding not in _SUFFIX:
+    suffix = encoding.suffix if encoding is not None else None
+    if suffix is None:
         raise BadModel(
             f"{path.name} is of no known format",
             "known: OpenVINO IR (.xml with .bin), ONNX, TensorFlow Lite, frozen TensorFlow",
         )
-    return _SUFFIX[encoding]
+    return suffix
 
 
 def _keys(settings: Classify) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from xml.etree import ElementTree
 
 from wasmlrun.support.model_source import Encoding, ModelSource
+from wasmlrun.support.varint import varint
 
 _IR_INTEGERS = {"i64", "i32", "i16", "u64", "u32", "u16", "boolean", "string"}
 # TensorProto.DataType: STRING, INT64, BOOL
@@ -164,13 +165,13 @@ def _fields(message: memoryview | bytes) -> Iterator[tuple[int, int | memoryview
     view = memoryview(message)
     position = 0
     while position < len(view):
-        key, position = _varint(view, position)
+        key, position = varint(view, position, 64)
         number, wire = key >> 3, key & 7
         if wire == 0:
-            value, position = _varint(view, position)
+            value, position = varint(view, position, 64)
             yield number, value
         elif wire == 2:
-            length, position = _varint(view, position)
+            length, position = varint(view, position, 64)
             if position + length > len(view):
                 raise ValueError("a field reaches beyond its message")
             yield number, view[position : position + length]
@@ -179,19 +180,6 @@ def _fields(message: memoryview | bytes) -> Iterator[tuple[int, int | memoryview
             position += 8 if wire == 1 else 4
         else:
             raise ValueError(f"wire type {wire}")
-
-
-def _varint(view: memoryview, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = view[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number is too long")
 
 
 def _messages(message: memoryview | bytes, field: int) -> Iterator[memoryview]:
@@ -213,7 +201,7 @@ def _numbers(message: memoryview | bytes, field: int) -> list[int]:
             continue
         position = 0
         while position < len(value):
-            element, position = _varint(value, position)
+            element, position = varint(value, position, 64)
             found.append(element)
     return found
 

@@ -112,7 +112,7 @@ def bundled_entry() -> Entry | None:
 
 
 def default(environ: Mapping[str, str] = os.environ) -> Shelf:
-    """This user's shelf."""
+    """The store in this user's data directory."""
     return Shelf(data_dir(environ) / "models")
 
 

@@ -13,7 +13,7 @@ from wasmlrun.support.failure import Failure
 from wasmlrun.support.records import Record
 
 
-class Table(Record):
+class Columns(Record):
     """Columns as wide as they must be, the first one in bold."""
 
     rows: Sequence[Sequence[str]]
@@ -30,7 +30,7 @@ class Ranking(Record):
     rows: Sequence[tuple[str, float]]
 
 
-class Case(Record):
+class Verdict(Record):
     """Something that was put to the test."""
 
     subject: str
@@ -46,13 +46,13 @@ class Answer(Record):
     """JSON objects; their keys are a contract."""
     lines: Sequence[Sequence[str]]
     """Lines of fields, for other programs."""
-    picture: Table | Ranking | None = None
+    picture: Columns | Ranking | None = None
     """What a person at a terminal sees; None is the lines."""
-    cases: Sequence[Case] = ()
+    verdicts: Sequence[Verdict] = ()
     """What it says of things that were put to the test."""
 
 
-class About(Record):
+class Asked(Record):
     """The command that is reported on."""
 
     command: str

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TextIO
 
-from wasmlrun.report.answer import About, Renderer
+from wasmlrun.report.answer import Asked, Renderer
 
 JSON, TABLE, LINES = "json_lines", "table", "lines"
 """What stdout can get."""
@@ -20,17 +20,17 @@ FILES = {"junit": "Write FILE as JUnit XML, one test case an image, for a CI ser
 """Name -> help of forms that are written to a file of their own."""
 
 
-def for_stream(as_json: bool, stream: TextIO, about: About) -> Renderer:
+def for_stream(as_json: bool, stream: TextIO, asked: Asked) -> Renderer:
     """JSON Lines if asked, a table on a terminal, tab-separated lines otherwise."""
-    return _make(JSON if as_json else TABLE if stream.isatty() else LINES, stream, about)
+    return _make(JSON if as_json else TABLE if stream.isatty() else LINES, stream, asked)
 
 
-def for_files(paths: Mapping[str, Path | None], about: About) -> list[Renderer]:
+def for_files(paths: Mapping[str, Path | None], asked: Asked) -> list[Renderer]:
     """A renderer for each form that was given a file."""
-    return [_make(name, path, about) for name, path in paths.items() if path is not None]
+    return [_make(name, path, asked) for name, path in paths.items() if path is not None]
 
 
-def _make(name: str, target: TextIO | Path, about: About) -> Renderer:
-    made = import_module(f"wasmlrun.report.renderers.{name}").make(target, about)
+def _make(name: str, target: TextIO | Path, asked: Asked) -> Renderer:
+    made = import_module(f"wasmlrun.report.renderers.{name}").make(target, asked)
     assert isinstance(made, Renderer)
     return made

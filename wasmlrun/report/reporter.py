@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TextIO, TypeVar
 
-from wasmlrun.report.answer import About, Answer, Renderer
+from wasmlrun.report.answer import Answer, Asked, Renderer
 from wasmlrun.report.registry import for_files, for_stream
 from wasmlrun.support.errors import EXIT_OK, WasmlrunError
 from wasmlrun.support.failure import Failure, failure_of
@@ -57,7 +57,7 @@ class Reporter(Generic[R_contra]):
             renderer.prepare()
 
     def result(self, result: R_contra) -> None:
-        """Tell a result."""
+        """Tell a result in every form that was asked for."""
         answer = self._view(result)
         for renderer in self._renderers:
             renderer.result(answer)
@@ -87,7 +87,7 @@ class Reporter(Generic[R_contra]):
 
 def open_report(
     view: Callable[[R_contra], Answer],
-    about: About,
+    asked: Asked,
     messages: Messages,
     *,
     as_json: bool = False,
@@ -96,7 +96,7 @@ def open_report(
 ) -> Reporter[R_contra]:
     """The report of a command on stdout, and in the files that were named."""
     out = stream if stream is not None else sys.stdout
-    renderers = [for_stream(as_json, out, about), *for_files(files, about)]
+    renderers = [for_stream(as_json, out, asked), *for_files(files, asked)]
     return Reporter(view, renderers, messages)
 
 

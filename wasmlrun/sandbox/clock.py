@@ -44,7 +44,7 @@ class Clock(Record):
 
     @property
     def over(self) -> bool:
-        """Whether it is."""
+        """Whether the time is over."""
         return time.monotonic() >= self.deadline
 
 

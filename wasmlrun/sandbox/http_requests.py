@@ -60,7 +60,7 @@ class Request(Record):
 
 
 class Answer(Record):
-    """What came back."""
+    """What came back of a request."""
 
     status: int
     headers: Sequence[tuple[str, str]]

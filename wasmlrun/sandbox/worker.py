@@ -30,7 +30,7 @@ _CORE = b"\0asm\x01\0\0\0"
 _COMPONENT = b"\0asm\x0d\0\x01\0"
 
 
-class Linked(Protocol):
+class LinkedProgram(Protocol):
     """A program with its imports provided; starts one instance at a time."""
 
     @property
@@ -42,18 +42,18 @@ class Linked(Protocol):
 
 
 class Program(Protocol):
-    """A compiled program."""
+    """A compiled program, core module or component."""
 
     @property
     def uses_nn(self) -> bool:
         """Whether it imports WASI-NN."""
 
-    def linked(self, grant: Grant) -> Linked:
+    def linked(self, grant: Grant) -> LinkedProgram:
         """Provide its imports. Raises BadWorker for one that nobody provides."""
 
 
 class Worker:
-    """A compiled worker."""
+    """A worker that was read and compiled, to be run many times."""
 
     def __init__(self, runtime: Runtime, path: Path) -> None:
         """Read and compile.
@@ -82,7 +82,7 @@ class Worker:
 class LinkedWorker:
     """A worker with its imports provided; runs one instance at a time."""
 
-    def __init__(self, runtime: Runtime, path: Path, linked: Linked, grant: Grant) -> None:
+    def __init__(self, runtime: Runtime, path: Path, linked: LinkedProgram, grant: Grant) -> None:
         self._runtime = runtime
         self._path = path
         self._linked = linked

@@ -38,7 +38,7 @@ class Death(Record):
 
     @property
     def signal_name(self) -> str:
-        """As in `SIGSEGV`."""
+        """The signal's name, as in `SIGSEGV`."""
         try:
             return signal.Signals(self.signal).name
         except ValueError:

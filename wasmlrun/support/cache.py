@@ -37,7 +37,7 @@ class Hit(Record):
     data: bytes
 
 
-class Entry(Record):
+class CacheEntry(Record):
     """One entry, for `wasmlrun cache ls`."""
 
     kind: str
@@ -123,7 +123,7 @@ class Cache:
             with suppress(OSError):
                 (self.root / kind / f"{key}{_INDEX}").unlink()
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[CacheEntry]:
         """Every entry, least recently used first."""
         if self.root is None:
             return []
@@ -133,7 +133,7 @@ class Cache:
                 digest, what = _parsed(index.read_bytes())
                 size = (self.root / _PAYLOADS / digest).stat().st_size
                 used = index.stat().st_mtime
-                found.append(Entry(index.parent.name, index.stem, what, size, used))
+                found.append(CacheEntry(index.parent.name, index.stem, what, size, used))
         return sorted(found, key=lambda entry: entry.used)
 
     def size(self) -> int:

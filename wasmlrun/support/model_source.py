@@ -30,6 +30,11 @@ class Encoding(Enum):
         """The number WASI-NN's core ABI has for this encoding."""
         return _NUMBERS[self]
 
+    @property
+    def suffix(self) -> str | None:
+        """What the name of a file in this format ends in, where that is settled."""
+        return next((suffix for suffix, encoding in _SUFFIXES.items() if encoding is self), None)
+
 
 _NUMBERS = {
     Encoding.OPENVINO: 0,

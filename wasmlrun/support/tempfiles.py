@@ -11,13 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from wasmlrun.support.model_source import Encoding, ModelSource
-
-_SUFFIX = {
-    Encoding.ONNX: ".onnx",
-    Encoding.TENSORFLOW_LITE: ".tflite",
-    Encoding.TENSORFLOW: ".pb",
-}
+from wasmlrun.support.model_source import ModelSource
 
 
 @contextmanager
@@ -26,7 +20,7 @@ def model_file(source: ModelSource) -> Iterator[Path]:
     with private_folder() as common:
         folder = common / os.urandom(8).hex()
         folder.mkdir(mode=0o700)
-        path = folder / f"model{_SUFFIX[source.encoding]}"
+        path = folder / f"model{source.encoding.suffix}"
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, no path

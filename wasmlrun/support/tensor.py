@@ -24,7 +24,7 @@ class DType(Enum):
 
     @property
     def size(self) -> int:
-        """Bytes per element."""
+        """How many bytes an element has."""
         return _SIZES[self]
 
 

@@ -71,7 +71,7 @@ class Table:
         return self._data[start : start + length]
 
     def text(self, field: int) -> str:
-        """A string."""
+        """The string of a field."""
         return self.data(field).decode("utf-8", errors="replace")
 
     def _table(self, at: int) -> Table:

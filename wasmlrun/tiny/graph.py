@@ -61,12 +61,12 @@ class Value:
 
     @property
     def count(self) -> int:
-        """Number of elements."""
+        """Number of its elements."""
         return prod(self.shape)
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """How many bytes it takes."""
         return self.count * SIZES[self.dtype]
 
 

@@ -94,7 +94,7 @@ class _Reader:
     # tensors
 
     def shape(self, name: str) -> Shape:
-        """In ONNX's order."""
+        """Its dimensions, in ONNX's order."""
         if name in self.consts:
             return tuple(self.consts[name].shape)
         return self._known[name][0]

@@ -59,7 +59,7 @@ def factor(real: float) -> tuple[int, int]:
 
 
 def round_half_away(value: float) -> int:
-    """As C's `round`."""
+    """Rounded as C's `round` does: halves away from zero."""
     return math.floor(value + 0.5) if value >= 0 else -math.floor(-value + 0.5)
 
 

@@ -9,7 +9,7 @@ from wasmlrun.support.records import Record
 
 
 class Language(Record):
-    """One language."""
+    """One language that workers are written in."""
 
     name: str
     """As `wasmlrun new --lang` takes it, and the folder of its sample worker."""

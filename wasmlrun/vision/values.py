@@ -33,7 +33,7 @@ class ImageBytes(Record):
     data: bytes
 
     def encoded(self) -> bytes:
-        """They themselves."""
+        """The bytes themselves, as they came."""
         return self.data
 
     def decoded(self, *, at_least: int = 0, max_pixels: int = MAX_PIXELS) -> Image.Image:

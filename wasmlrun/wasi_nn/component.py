@@ -61,7 +61,7 @@ class ComponentBinding:
     def __init__(self, refusal: Exception | None = None) -> None:
         """`refusal` is raised by every call."""
         self._refusal = refusal
-        self._instance: Instance | None = None
+        self._instance: NnInstance | None = None
 
     def define(self, linker: Linker, imports: Iterable[str]) -> None:
         """Define what the adapter imports; and `imports`, interfaces of wasi:nn that a composed
@@ -84,7 +84,7 @@ class ComponentBinding:
         """While the block runs, calls are those of one instance with this session, which may
         keep so much in tensors outside its own memory.
         """
-        self._instance = Instance(session, tensor_bytes) if session is not None else None
+        self._instance = NnInstance(session, tensor_bytes) if session is not None else None
         try:
             yield
         finally:
@@ -97,7 +97,7 @@ class ComponentBinding:
         return function(self._instance, *arguments)
 
 
-class Instance:
+class NnInstance:
     """Tensors and errors of one guest instance; graphs and contexts are the Session's.
 
     Methods that answer with a handle give -E for an error, whose handle is E.
@@ -142,7 +142,7 @@ class Instance:
         return self._field(tensor, field)[piece * PIECE : (piece + 1) * PIECE].hex()
 
     def tensor_drop(self, tensor: int) -> None:
-        """Free a tensor."""
+        """Free a tensor that the guest let go."""
         self._free += len(self._tensors.pop(tensor).data)
         self._fetched.discard(tensor)
 
@@ -158,21 +158,21 @@ class Instance:
         return self._answer("load-by-name", lambda: self._session.load_by_name(name))
 
     def graph_drop(self, graph: int) -> None:
-        """Forget a graph."""
+        """Forget a graph that the guest let go."""
         self._observed("graph drop", lambda: self._session.drop_graph(graph))
 
     def open(self, graph: int) -> int:
-        """Open a context."""
+        """Open an execution context of a graph."""
         return self._answer(
             "init-execution-context", lambda: self._session.init_execution_context(graph)
         )
 
     def context_drop(self, context: int) -> None:
-        """Free a context."""
+        """Free a context that the guest let go."""
         self._observed("context drop", lambda: self._session.drop_context(context))
 
     def set_input(self, context: int, name: str, tensor: int) -> int:
-        """Set one input."""
+        """Set one input of a context to a tensor."""
 
         def call() -> int:
             self._session.set_input(context, name, _checked(self._tensors[tensor]))
@@ -190,7 +190,7 @@ class Instance:
         return self._answer("compute", call)
 
     def get_output(self, context: int, name: str) -> int:
-        """Fetch one output."""
+        """Fetch one output of a context as a tensor."""
 
         def call() -> int:
             tensor = self._session.output(context, name)
@@ -240,7 +240,7 @@ class Instance:
         return self._errors[error][1]
 
     def error_drop(self, error: int) -> None:
-        """Free an error."""
+        """Free an error that the guest let go."""
         self._free += len(self._errors.pop(error)[1])
 
     def _observed(self, name: str, call: Callable[[], T]) -> T:
@@ -300,28 +300,28 @@ class Instance:
 
 
 _FUNCTIONS: dict[str, Callable[..., object]] = {
-    "bytes": Instance.bytes_,
-    "tensor-new": Instance.tensor_new,
-    "tensor-type": Instance.tensor_type,
-    "tensor-size": Instance.tensor_size,
-    "tensor-bytes": Instance.tensor_bytes,
-    "tensor-drop": Instance.tensor_drop,
-    "load": Instance.load,
-    "load-by-name": Instance.load_by_name,
-    "graph-drop": Instance.graph_drop,
-    "open": Instance.open,
-    "set-input": Instance.set_input,
-    "compute": Instance.compute,
-    "get-output": Instance.get_output,
-    "give": Instance.give,
-    "compute-given": Instance.compute_given,
-    "answer-name": Instance.answer_name,
-    "answer-tensor": Instance.answer_tensor,
-    "context-drop": Instance.context_drop,
-    "error-new": Instance.error_new,
-    "error-code": Instance.error_code,
-    "error-text": Instance.error_text,
-    "error-drop": Instance.error_drop,
+    "bytes": NnInstance.bytes_,
+    "tensor-new": NnInstance.tensor_new,
+    "tensor-type": NnInstance.tensor_type,
+    "tensor-size": NnInstance.tensor_size,
+    "tensor-bytes": NnInstance.tensor_bytes,
+    "tensor-drop": NnInstance.tensor_drop,
+    "load": NnInstance.load,
+    "load-by-name": NnInstance.load_by_name,
+    "graph-drop": NnInstance.graph_drop,
+    "open": NnInstance.open,
+    "set-input": NnInstance.set_input,
+    "compute": NnInstance.compute,
+    "get-output": NnInstance.get_output,
+    "give": NnInstance.give,
+    "compute-given": NnInstance.compute_given,
+    "answer-name": NnInstance.answer_name,
+    "answer-tensor": NnInstance.answer_tensor,
+    "context-drop": NnInstance.context_drop,
+    "error-new": NnInstance.error_new,
+    "error-code": NnInstance.error_code,
+    "error-text": NnInstance.error_text,
+    "error-drop": NnInstance.error_drop,
 }
 
 

@@ -79,7 +79,7 @@ class GuestMemory:
         return struct.unpack(f"<{count}I", self.read(pointer, 4 * count, what))
 
     def write_u32(self, pointer: int, value: int, what: str) -> None:
-        """One little-endian u32."""
+        """Write one number of 32 bits, little-endian."""
         self.write(pointer, struct.pack("<I", value), what)
 
     def check_u32(self, pointer: int, what: str) -> None:

@@ -118,7 +118,7 @@ class GraphPool:
                 dropped.close()
 
     def close(self) -> None:
-        """Free every graph."""
+        """Free every graph that was loaded."""
         with self._lock:
             for graph in self._graphs.values():
                 graph.close()
@@ -304,7 +304,7 @@ class Session:
         return [str(n) if opened.numbered else port.name for n, port in enumerate(outputs)]
 
     def drop_context(self, context: int) -> None:
-        """Free a context."""
+        """Free a context and its tensors."""
         self._note(context=context)
         self._context(context, "finalize_execution_context")
         self._contexts.pop(context).context.close()

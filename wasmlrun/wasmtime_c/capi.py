@@ -54,7 +54,7 @@ class Exited(Exception):
 
 
 class Bytes(ctypes.Structure):
-    """`wasm_byte_vec_t`"""
+    """`wasm_byte_vec_t`: bytes and how many."""
 
     _fields_ = [("size", c_size_t), ("data", POINTER(c_uint8))]
 
@@ -86,19 +86,19 @@ class _Of(ctypes.Union):
 
 
 class Value(ctypes.Structure):
-    """`wasmtime_val_t`"""
+    """`wasmtime_val_t`: a value and its kind."""
 
     _fields_ = [("kind", c_uint8), ("of", _Of)]
 
 
 class External(ctypes.Structure):
-    """`wasmtime_extern_t`"""
+    """`wasmtime_extern_t`: an import or export."""
 
     _fields_ = [("kind", c_uint8), ("of", c_uint64 * 3)]
 
 
 class Instance(ctypes.Structure):
-    """`wasmtime_instance_t`"""
+    """`wasmtime_instance_t`: the handle of an instance."""
 
     _fields_ = [("store", c_uint64), ("number", c_size_t)]
 
@@ -257,7 +257,7 @@ class Owned:
         self._delete = delete
 
     def close(self) -> None:
-        """Free it now."""
+        """Free it now, rather than when this object goes."""
         if self.pointer is not None:
             self._delete(self.pointer)
             self.pointer = None

@@ -37,7 +37,7 @@ class Engine(Owned):
 
 
 class Module(Owned):
-    """A compiled module."""
+    """A module that was compiled, or read as machine code."""
 
     def __init__(self, pointer: c_void_p) -> None:
         assert pointer.value is not None
@@ -62,7 +62,7 @@ class Module(Owned):
         return cls(made)
 
     def serialize(self) -> bytes:
-        """Its machine code."""
+        """The machine code of the module."""
         data = Bytes()
         check(library().wasmtime_module_serialize(self.pointer, byref(data)))
         return data.taken()

@@ -28,7 +28,7 @@ ABOUT = About(
 
 
 def create(settings: Settings) -> Engine:
-    """Make the engine."""
+    """The engine, with these settings; nothing is loaded yet."""
     from wasmlrun.engines.openvino.engine import OpenVINO
 
     return OpenVINO(ABOUT, settings)

@@ -19,7 +19,7 @@ from wasmlrun.engines.protocol import EngineError, OutOfMemoryError
 
 
 class Shape(ctypes.Structure):
-    """`ov_shape_t`"""
+    """`ov_shape_t`: rank and dimensions."""
 
     _fields_ = [("rank", c_int64), ("dims", POINTER(c_int64))]
 
@@ -37,13 +37,13 @@ class PartialShape(ctypes.Structure):
 
 
 class AvailableDevices(ctypes.Structure):
-    """`ov_available_devices_t`"""
+    """`ov_available_devices_t`: names of devices."""
 
     _fields_ = [("devices", POINTER(c_char_p)), ("size", c_size_t)]
 
 
 class Version(ctypes.Structure):
-    """`ov_version_t`"""
+    """`ov_version_t`: a build number and a description."""
 
     _fields_ = [("build", c_char_p), ("description", c_char_p)]
 
@@ -84,7 +84,6 @@ _CHECKED: dict[str, list[Any]] = {
     "ov_infer_request_infer": [c_void_p],
 }
 _FREES = (
-    "ov_core_free",
     "ov_model_free",
     "ov_compiled_model_free",
     "ov_infer_request_free",

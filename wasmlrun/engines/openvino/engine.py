@@ -190,7 +190,7 @@ class OpenVINO:
 
 
 class OpenVINOGraph:
-    """A compiled model."""
+    """A model that OpenVINO has compiled for a device."""
 
     def __init__(self, lib: Library, compiled: c_void_p, holds: Sequence[bytes]) -> None:
         """`holds` are bytes that OpenVINO reads in place: they live as long as the graph."""
@@ -226,7 +226,7 @@ class OpenVINOGraph:
 
 
 class OpenVINOContext:
-    """An infer request."""
+    """An infer request of a compiled model."""
 
     def __init__(self, lib: Library, request: c_void_p) -> None:
         self._lib = lib

@@ -54,7 +54,7 @@ class Graph:
         return name
 
     def to_bytes(self) -> bytes:
-        """The file."""
+        """The bytes of the ONNX file."""
         graph = b"".join(_bytes(1, node) for node in self._nodes)
         graph += _text(2, self._name)
         graph += b"".join(_bytes(5, constant) for constant in self._constants)

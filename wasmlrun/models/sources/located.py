@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """Bytes to download."""
+    """Where there are bytes to download."""
 
     address: str
     """https, http or file."""

@@ -10,6 +10,6 @@ from wasmlrun.models.sources.located import Located
 
 
 def locate(address: str, transfer: Transfer) -> Located:
-    """The address itself."""
+    """The address itself: nothing needs to be asked."""
     plain, headers = with_login(address)
     return Located(plain, PurePosixPath(unquote(urlsplit(address).path)).name, headers=headers)

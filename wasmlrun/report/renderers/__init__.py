@@ -1,1 +1,1 @@
-"""One module a form. It has `make(target, about)`, which gives a `Renderer`."""
+"""One module a form. It has `make(target, asked)`, which gives a `Renderer`."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 from xml.etree import ElementTree
 
-from wasmlrun.report.answer import About, Answer, Renderer
+from wasmlrun.report.answer import Answer, Asked, Renderer
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.failure import Failure
 
@@ -27,9 +27,9 @@ UNTOLD = {"error": "no outcome: the command ended before", "kind": "not-run"}
 class JUnit(Renderer):
     """Test cases, of which some have a `failure` (not as expected) or an `error`."""
 
-    def __init__(self, path: Path, about: About) -> None:
+    def __init__(self, path: Path, asked: Asked) -> None:
         self._path = path
-        self._about = about
+        self._asked = asked
         self._kept: IO[bytes] | None = None
 
     def begin(self) -> None:
@@ -45,24 +45,24 @@ class JUnit(Renderer):
         self._kept = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - as long as the process
 
     def result(self, answer: Answer) -> None:
-        """Keep its cases."""
-        for case in answer.cases:
-            outcome = {"subject": case.subject, "seconds": case.seconds}
-            self._keep(outcome if case.fault is None else {**outcome, "fault": case.fault})
+        """Keep the answer's verdicts for the end."""
+        for verdict in answer.verdicts:
+            outcome = {"subject": verdict.subject, "seconds": verdict.seconds}
+            self._keep(outcome if verdict.fault is None else {**outcome, "fault": verdict.fault})
 
     def failure(self, failure: Failure) -> None:
-        """Keep it."""
+        """Keep the failure for the end."""
         text = failure.message + (f"\nhint: {failure.hint}" if failure.hint else "")
         self._keep({"subject": failure.subject, "error": text, "kind": failure.code})
 
     def end(self, exit_code: int) -> None:
-        """Write the file."""
+        """Write the file, whole or not at all."""
         if self._kept is None:
             return
         self._kept.seek(0)
         outcomes = [json.loads(line) for line in self._kept.read().splitlines()]
         self._kept.close()
-        data = self._document(_sorted_by_subject(outcomes, self._about))
+        data = self._document(_sorted_by_subject(outcomes, self._asked))
         try:
             _write_whole(self._path, data)
         except OSError as e:
@@ -81,14 +81,14 @@ class JUnit(Renderer):
             "time": _seconds(sum(outcome.get("seconds", 0.0) for outcome in outcomes)),
         }
         root = ElementTree.Element("testsuites", _attributes(name="wasmlrun", **counts))
-        name = f"wasmlrun {self._about.command}"
+        name = f"wasmlrun {self._asked.command}"
         suite = ElementTree.SubElement(root, "testsuite", _attributes(name=name, **counts))
         for outcome in outcomes:
             case = ElementTree.SubElement(
                 suite,
                 "testcase",
                 _attributes(
-                    classname=f"wasmlrun.{self._about.command}",
+                    classname=f"wasmlrun.{self._asked.command}",
                     name=outcome["subject"],
                     time=_seconds(outcome.get("seconds", 0.0)),
                 ),
@@ -110,7 +110,7 @@ class JUnit(Renderer):
 make = JUnit
 
 
-def _sorted_by_subject(outcomes: list[dict[str, Any]], about: About) -> list[dict[str, Any]]:
+def _sorted_by_subject(outcomes: list[dict[str, Any]], asked: Asked) -> list[dict[str, Any]]:
     """One outcome for each thing asked for, in that order; then what nobody asked for.
 
     What failed without a subject is the reason why the rest has no outcome.
@@ -120,12 +120,11 @@ def _sorted_by_subject(outcomes: list[dict[str, Any]], about: About) -> list[dic
         of.setdefault(outcome["subject"], []).append(outcome)
     whole = of.pop(None, [])
     reason = whole[-1] if whole else UNTOLD
-    asked = about.subjects
-    found = [of[s].pop(0) if of.get(s) else {**reason, "subject": s} for s in asked]
-    if asked:  # an answer that was being written when a process crashed has come twice
+    found = [of[s].pop(0) if of.get(s) else {**reason, "subject": s} for s in asked.subjects]
+    if asked.subjects:  # an answer that was being written when a process crashed has come twice
         return found
     others = [outcome for outcome in outcomes if outcome["subject"] is not None]
-    return others + [{**outcome, "subject": about.command} for outcome in whole]
+    return others + [{**outcome, "subject": asked.command} for outcome in whole]
 
 
 def _attributes(**values: object) -> dict[str, str]:

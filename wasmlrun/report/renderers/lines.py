@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TextIO
 
-from wasmlrun.report.answer import About, Answer, Renderer
+from wasmlrun.report.answer import Answer, Asked, Renderer
 from wasmlrun.report.stdout import put
 from wasmlrun.support.messages import printable
 
 
-class Lines(Renderer):
+class TabLines(Renderer):
     """The lines of an answer."""
 
-    def __init__(self, stream: TextIO, about: About) -> None:
+    def __init__(self, stream: TextIO, asked: Asked) -> None:
         self._stream = stream
 
     def result(self, answer: Answer) -> None:
@@ -26,4 +26,4 @@ def as_text(lines: Sequence[Sequence[str]]) -> str:
     return "".join("\t".join(printable(f, keep="") for f in fields) + "\n" for fields in lines)
 
 
-make = Lines
+make = TabLines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from wasmlrun.report.answer import About, Answer, Ranking, Renderer, Table
+from wasmlrun.report.answer import Answer, Asked, Columns, Ranking, Renderer
 from wasmlrun.report.renderers.lines import as_text
 from wasmlrun.report.stdout import put
 from wasmlrun.support.messages import printable
@@ -21,7 +21,7 @@ ROOMY = 72
 class Tables(Renderer):
     """Columns, bars, and otherwise the lines of an answer."""
 
-    def __init__(self, stream: TextIO, about: About) -> None:
+    def __init__(self, stream: TextIO, asked: Asked) -> None:
         self._stream = stream
 
     def prepare(self) -> None:
@@ -38,7 +38,7 @@ class Tables(Renderer):
         elif isinstance(picture, Ranking):
             self._ranking(picture)
         else:
-            self._table(picture)
+            self._columns_and_footer(picture)
 
     def _ranking(self, ranking: Ranking) -> None:
         """The title, then a row of name, score and bar for each."""
@@ -66,11 +66,11 @@ class Tables(Renderer):
             )
         Console(file=self._stream, highlight=False).print(table)
 
-    def _table(self, table: Table) -> None:
-        if table.rows:
-            self._columns(table.rows, table.groups or [""] * len(table.rows))
-        if table.footer:
-            put(self._stream, printable(table.footer))
+    def _columns_and_footer(self, columns: Columns) -> None:
+        if columns.rows:
+            self._columns(columns.rows, columns.groups or [""] * len(columns.rows))
+        if columns.footer:
+            put(self._stream, printable(columns.footer))
 
     def _columns(self, rows: Sequence[Sequence[str]], groups: Sequence[str]) -> None:
         from rich.console import Console

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wasmlrun.diagnose.conformance import Outcome
-from wasmlrun.report.answer import Answer, Case
+from wasmlrun.report.answer import Answer, Verdict
 from wasmlrun.report.views.rows import rows
 
 
@@ -13,4 +13,4 @@ def answer(outcome: Outcome) -> Answer:
     row = {"result": result, "case": outcome.case, "detail": outcome.detail}
     found = rows([row])
     fault = None if outcome.passed else outcome.detail
-    return Answer(found.records, found.lines, cases=[Case(outcome.case, fault=fault)])
+    return Answer(found.records, found.lines, verdicts=[Verdict(outcome.case, fault=fault)])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from wasmlrun.report.answer import Answer, Case
+from wasmlrun.report.answer import Answer, Verdict
 
 if TYPE_CHECKING:
     from wasmlrun.diagnose.doctor import Findings
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def answer(findings: Findings) -> Answer:
     """One JSON object, or `STATE<TAB>WHAT<TAB>FACT` lines; a state is ok or FAILED."""
     lines = [("ok" if ok else "FAILED", what, fact) for ok, what, fact in _lines(findings)]
-    cases = [Case(what, fault=None if ok else fact) for ok, what, fact in _lines(findings)]
-    return Answer([{"healthy": findings.healthy, **asdict(findings)}], lines, cases=cases)
+    verdicts = [Verdict(what, fault=None if ok else fact) for ok, what, fact in _lines(findings)]
+    return Answer([{"healthy": findings.healthy, **asdict(findings)}], lines, verdicts=verdicts)
 
 
 def _lines(findings: Findings) -> Iterator[tuple[bool, str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from wasmlrun.report.answer import Answer, Case, Ranking
+from wasmlrun.report.answer import Answer, Ranking, Verdict
 
 if TYPE_CHECKING:
     from wasmlrun.pipeline.result import ImageResult
@@ -17,7 +17,7 @@ def answer(result: ImageResult) -> Answer:
         for p in result.predictions
     ]
     ranking = Ranking(result.image, [(p.label, p.score) for p in result.predictions])
-    return Answer([record(result)], lines, ranking, [_case(result)])
+    return Answer([record(result)], lines, ranking, [_verdict(result)])
 
 
 def record(result: ImageResult) -> dict[str, Any]:
@@ -44,10 +44,10 @@ def record(result: ImageResult) -> dict[str, Any]:
     return entry
 
 
-def _case(result: ImageResult) -> Case:
+def _verdict(result: ImageResult) -> Verdict:
     seconds = result.timings_ms.get("total", 0.0) / 1000
     if result.expectation is None or result.expectation.met:
-        return Case(result.image, seconds)
+        return Verdict(result.image, seconds)
     from wasmlrun.pipeline.expectation import unmet
 
-    return Case(result.image, seconds, unmet(result))
+    return Verdict(result.image, seconds, unmet(result))

@@ -8,7 +8,7 @@ from typing import Any
 from wasmlrun.binary.module import Memory
 from wasmlrun.diagnose.inspection import Facts, Group, ManifestFacts, ModelFacts, ProgramFacts
 from wasmlrun.models.progress import size_text
-from wasmlrun.report.answer import Answer, Table
+from wasmlrun.report.answer import Answer, Columns
 from wasmlrun.report.views import models
 from wasmlrun.support.messages import printable
 
@@ -22,7 +22,7 @@ def answer(facts: Facts) -> Answer:
     suggestion = record.get("suggested_manifest") or ""
     footer = f"\nsuggested manifest:\n\n{suggestion}" if suggestion else ""
     suggested = [("suggestion", line) for line in suggestion.splitlines()]
-    return Answer([record], [*lines, *suggested], Table(lines, footer))
+    return Answer([record], [*lines, *suggested], Columns(lines, footer))
 
 
 def suggestion(facts: Facts) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wasmlrun.models.catalogue import assignments
 from wasmlrun.models.progress import size_text
-from wasmlrun.report.answer import Answer, Table
+from wasmlrun.report.answer import Answer, Columns
 from wasmlrun.support.tensor import describe
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ Line = tuple[dict[str, Any], Sequence[str]]
 def answer(lines: Sequence[Line]) -> Answer:
     """A list: one object or one line each."""
     cells = [cells for _, cells in lines]
-    return Answer([record for record, _ in lines], cells, Table(cells))
+    return Answer([record for record, _ in lines], cells, Columns(cells))
 
 
 def shelf(models: Sequence[Model]) -> Answer:
@@ -36,13 +36,13 @@ def shelf(models: Sequence[Model]) -> Answer:
     return Answer(
         [model.record for model in models],
         [model.cells for model in models],
-        Table([model.row for model in models], [model.group for model in models]),
+        Columns([model.row for model in models], [model.group for model in models]),
     )
 
 
 def facts(record: dict[str, Any], lines: Sequence[tuple[str, str]]) -> Answer:
     """Everything about one thing: its object, and the same as lines with names."""
-    return Answer([record], lines, Table(lines))
+    return Answer([record], lines, Columns(lines))
 
 
 @dataclass(frozen=True, slots=True)

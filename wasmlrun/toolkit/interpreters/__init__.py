@@ -22,7 +22,7 @@ _RECIPE = 1  # to be raised when `build` or wasi_nn.h makes something else of th
 _HERE = Path(__file__).parent
 
 
-class Runtime(Record):
+class Interpreter(Record):
     """The interpreter of one language."""
 
     language: Language
@@ -53,7 +53,7 @@ class Runtime(Record):
 
 
 RUNTIMES = {
-    name: Runtime(SCRIPTS[suffix], what, download)
+    name: Interpreter(SCRIPTS[suffix], what, download)
     for name, suffix, what, download in (
         ("javascript", ".js", "QuickJS 2025-04-26", "1 MB, and zig with 100 MB"),
         ("python", ".py", "CPython of componentize-py 0.25.1", "17 MB"),
@@ -62,7 +62,7 @@ RUNTIMES = {
 }
 
 
-def runtime_for(path: Path) -> Runtime | None:
+def runtime_for(path: Path) -> Interpreter | None:
     """The interpreter of a script; None when it is no script."""
     language = SCRIPTS.get(path.suffix)
     return RUNTIMES[language.name] if language is not None else None

@@ -23,7 +23,7 @@ from wasmlrun.models.progress import size_text, watching
 from wasmlrun.support import bundled
 from wasmlrun.support.errors import WorkerFailed
 from wasmlrun.support.filelock import exclusive
-from wasmlrun.toolkit.interpreters import Runtime
+from wasmlrun.toolkit.interpreters import Interpreter
 from wasmlrun.toolkit.toolchains.installer import (
     COMPONENTIZE_PY,
     BuildFailed,
@@ -90,7 +90,7 @@ _RUBY = [
 _LONGJMP = '__asm__(".globl __c_longjmp\\n.tagtype __c_longjmp i32\\n__c_longjmp:\\n");\n'
 
 
-def prepare(runtime: Runtime, installer: Installer) -> Path:
+def prepare(runtime: Interpreter, installer: Installer) -> Path:
     """Build an interpreter unless it is there, and compile it for this processor.
 
     Raises:
@@ -118,7 +118,7 @@ def prepare(runtime: Runtime, installer: Installer) -> Path:
     return path
 
 
-def _build(runtime: Runtime, path: Path, installer: Installer) -> None:
+def _build(runtime: Interpreter, path: Path, installer: Installer) -> None:
     # always the same folder: zig then finds what an attempt before this one compiled
     work = installer.root / f".build-{runtime.language.name}"
     shutil.rmtree(work, ignore_errors=True)

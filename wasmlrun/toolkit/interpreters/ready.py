@@ -11,11 +11,11 @@ import sys
 
 from wasmlrun.support.errors import EXIT_INTERRUPTED, EXIT_OK
 from wasmlrun.support.messages import Messages
-from wasmlrun.toolkit.interpreters import Runtime
+from wasmlrun.toolkit.interpreters import Interpreter
 from wasmlrun.toolkit.toolchains.installer import BuildFailed, Installer
 
 
-def make_ready(runtime: Runtime, messages: Messages, *, install: bool) -> None:
+def make_ready(runtime: Interpreter, messages: Messages, *, install: bool) -> None:
     """Ask, unless `install` says it already, and prepare.
 
     Raises:
