@@ -11,14 +11,15 @@ import pytest
 from kit.models_by_hand import write_colours
 
 from wasmlrun.models.catalogue import catalogue
+from wasmlrun.models.preferred import PREFERRED
 from wasmlrun.pipeline.honesty import is_sure
 from wasmlrun.support import bundled
 from wasmlrun.vision.labels import Prediction
 
 DOG = Path(__file__).parents[2] / "samples" / "dog.jpg"
 NOTE = (
-    "note: mobilenet-cifar10 is a demonstration that knows ten classes; a real model: "
-    "wasmlrun models pull mobilenet-v2, then --model mobilenet-v2\n"
+    "note: mobilenet-cifar10 is a demonstration that knows ten classes; "
+    "for a real model: wasmlrun models pull efficientnet-lite0\n"
 )
 
 
@@ -82,5 +83,6 @@ def test_it_does_not_when_there_is_no_answer(run_cli: Callable[..., Any], tmp_pa
     assert "note:" not in outcome.stderr
 
 
-def test_the_model_that_is_named_instead_can_be_pulled() -> None:
+def test_the_model_that_is_named_instead_can_be_pulled_and_is_the_default_then() -> None:
     assert bundled.REAL_MODEL in catalogue()
+    assert bundled.REAL_MODEL in PREFERRED

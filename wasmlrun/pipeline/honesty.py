@@ -31,6 +31,6 @@ def about_model(shown_model: str | None) -> str | None:
     if shown_model != bundled.DEFAULT_MODEL:
         return None
     return (
-        f"note: {bundled.DEFAULT_MODEL} is a demonstration that knows ten classes; a real model: "
-        f"wasmlrun models pull {bundled.REAL_MODEL}, then --model {bundled.REAL_MODEL}"
+        f"note: {bundled.DEFAULT_MODEL} is a demonstration that knows ten classes; "
+        f"for a real model: wasmlrun models pull {bundled.REAL_MODEL}"
     )

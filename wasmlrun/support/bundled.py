@@ -14,7 +14,7 @@ _CHECKOUT = _PACKAGE.parent
 
 DEFAULT_WORKER = "mobilenet"
 DEFAULT_MODEL = "mobilenet-cifar10"
-REAL_MODEL = "mobilenet-v2"
+REAL_MODEL = "efficientnet-lite0"
 """The model of the catalogue that is named to those who use the default one."""
 
 
