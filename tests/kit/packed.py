@@ -29,13 +29,29 @@ class Library:
         function: Any = self._exports[name]
         return function(self._store)
 
+    def call_with(self, name: str, argument: int) -> Any:
+        """Call an export with one number."""
+        function: Any = self._exports[name]
+        return function(self._store, argument)
+
+    def write(self, at: int, data: bytes) -> None:
+        """Put bytes into its memory."""
+        self._memory.write(self._store, data, at)
+
+    def memory_at(self, at: int, size: int) -> bytes:
+        """Bytes of its memory."""
+        return bytes(self._memory.read(self._store, at, at + size))
+
+    def text(self, at: int) -> str:
+        """A text that ends with a zero."""
+        return self.memory_at(at, 200).partition(b"\0")[0].decode()
+
     def __call__(self, data: bytes) -> bytes:
         """One inference."""
         assert len(data) == self.call("input_size")
-        self._memory.write(self._store, data, self.call("input"))
+        self.write(self.call("input"), data)
         self.call("infer")
-        at = self.call("output")
-        return bytes(self._memory.read(self._store, at, at + self.call("output_size")))
+        return self.memory_at(self.call("output"), self.call("output_size"))
 
     @property
     def memory(self) -> int:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     help="Vector instructions: none runs on the smallest hosts.",
 )
 @click.option("--relaxed-simd", "relaxed", is_flag=True, help="The same as --simd relaxed.")
+@click.option("--decode", is_flag=True, help="Let it take JPEG and PNG files too.")
 @click.option("--emit", type=click.Choice(["c"]), help="Keep the C in OUTPUT's folder, as NAME-c.")
 @click.option("--install", is_flag=True, help="Install the compiler (zig) if it is missing.")
 @verbosity_options
@@ -42,6 +43,7 @@ def command(
     manifest: Path | None,
     simd: str,
     relaxed: bool,
+    decode: bool,
     emit: str | None,
     install: bool,
     verbosity: int,
@@ -75,6 +77,7 @@ def command(
             read_labels(label_file) if label_file else None,
             target,
             "relaxed" if relaxed else simd,
+            decode,
             keep=target.with_name(f"{target.stem}-c") if emit else None,
         )
         _tell(pack(order, Installer(messages, allowed=True if install else None)), messages)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wasmlrun.tiny.graph import Value
 from wasmlrun.tiny.source import Source
-from wasmlrun.vision.preprocess import InputSpec
+from wasmlrun.vision.preprocess import CROP_FRACTION, InputSpec
 
 KERNELS = Path(__file__).parent / "kernels"
 STACK = 32768
@@ -70,7 +70,7 @@ def _settings(source: Source, ends: Ends, arena: int) -> str:
     quant = ends.output.quant
     scale, zero = (quant.scale[0], quant.zero[0]) if quant is not None else (1.0, 0)
     shape = "×".join(map(str, ends.input.shape))
-    values = {
+    values: dict[str, object] = {
         "ARENA_SIZE": max(arena, 16),
         "SCRATCH_SIZE": max(source.scratch, 16),
         "EXPANDED_SIZE": max(source.expanded, 16),
@@ -87,8 +87,26 @@ def _settings(source: Source, ends: Ends, arena: int) -> str:
         "LOGITS": int(ends.logits),
         "LABEL_OFFSET": ends.label_offset,
     }
+    if ends.picture is not None:
+        values |= _picture(ends.picture)
     lines = [f"#define {name} {value}" for name, value in values.items()]
     return "\n".join([*lines, f"typedef {kinds[ends.output.dtype]} output_type;", ""])
+
+
+def _picture(spec: InputSpec) -> dict[str, object]:
+    """How the decoder brings a picture to the input."""
+    return {
+        "PICTURE_WIDTH": spec.width,
+        "PICTURE_HEIGHT": spec.height,
+        "PICTURE_RESIZE": f"'{spec.resize[0]}'",
+        "PICTURE_CROP": CROP_FRACTION,
+        "PICTURE_CHANNELS": spec.channels,
+        "PICTURE_BGR": int(spec.color == "BGR"),
+        "PICTURE_PLANES": int(spec.layout == "NCHW"),
+        "PICTURE_TYPE": f"'{spec.dtype.value[0]}'",
+        "PICTURE_MEAN": "{" + ", ".join(map(repr, spec.mean)) + "}",
+        "PICTURE_SCALE": "{" + ", ".join(map(repr, spec.scale)) + "}",
+    }
 
 
 def compile_folder(folder: Path, output: Path, zig: Sequence[str], options: Sequence[str]) -> None:
