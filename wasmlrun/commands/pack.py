@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option("--relaxed-simd", "relaxed", is_flag=True, help="The same as --simd relaxed.")
 @click.option("--decode", is_flag=True, help="Let it take JPEG and PNG files too.")
+@click.option("--html", is_flag=True, help="Write a page too, NAME.html, that works from a file.")
 @click.option("--emit", type=click.Choice(["c"]), help="Keep the C in OUTPUT's folder, as NAME-c.")
 @click.option("--install", is_flag=True, help="Install the compiler (zig) if it is missing.")
 @verbosity_options
@@ -44,6 +45,7 @@ def command(
     simd: str,
     relaxed: bool,
     decode: bool,
+    html: bool,
     emit: str | None,
     install: bool,
     verbosity: int,
@@ -77,8 +79,9 @@ def command(
             read_labels(label_file) if label_file else None,
             target,
             "relaxed" if relaxed else simd,
-            decode,
+            decode or html,
             keep=target.with_name(f"{target.stem}-c") if emit else None,
+            page=target.with_suffix(".html") if html else None,
         )
         _tell(pack(order, Installer(messages, allowed=True if install else None)), messages)
     except WasmlrunError as error:

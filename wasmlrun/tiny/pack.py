@@ -19,6 +19,7 @@ from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.support.tensor import DType
 from wasmlrun.tiny import arena, build, description, source, support
 from wasmlrun.tiny.graph import Graph, Value
+from wasmlrun.tiny.page import page
 from wasmlrun.tiny.simplify import simplify
 from wasmlrun.toolkit.toolchains.installer import BuildFailed, Installer
 from wasmlrun.toolkit.toolchains.zig import zig_command
@@ -42,6 +43,8 @@ class Order:
     decode: bool = False
     keep: Path | None = None
     """A folder for the C, if it is to be kept."""
+    page: Path | None = None
+    """A page to be written too; the module then decodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def pack(order: Order, installer: Installer) -> Packed:
     if order.decode and spec is None:
         raise BadModel(
             f"model {order.shown} takes no picture, so that nothing can be decoded for it",
-            "pack it without --decode",
+            "pack it without --decode and --html",
         )
     classes = max(answer.shape, default=1) if answer.count == max(answer.shape, default=1) else 0
     offset = label_offset(classes, order.labels, order.settings.label_offset)
@@ -101,6 +104,8 @@ def pack(order: Order, installer: Installer) -> Packed:
     module = _compiled(order, ends, written, plan.size, installer)
     module = description.with_description(module, about, order.labels)
     _write(order.output, module)
+    if order.page is not None:
+        _write(order.page, page(module, order.name, ends).encode())
     return Packed(
         order.output,
         len(module),
