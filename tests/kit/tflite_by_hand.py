@@ -184,3 +184,22 @@ def _offsets(b: Any, offsets: Sequence[int]) -> int:
     for offset in reversed(offsets):
         b.PrependUOffsetTRelative(offset)
     return int(b.EndVector())
+
+
+def colours() -> bytes:
+    """A classifier of the mean colour, 8 × 8 pixels: red, green, blue."""
+    b = ByHand()
+    given = b.tensor([1, 8, 8, 3], "u8", 1 / 128, 128)
+    pooled = b.tensor([1, 1, 1, 3], "u8", 1 / 128, 128)
+    options = [(0, INT8, 1), (1, INT32, 1), (2, INT32, 1), (3, INT32, 8), (4, INT32, 8)]
+    b.add("AVERAGE_POOL_2D", [given], pooled, *options, (5, INT8, 0))
+    shape = b.tensor([2], "i32", data=[1, 3])
+    flat = b.add("RESHAPE", [pooled, shape], b.tensor([1, 3], "u8", 1 / 128, 128))
+    data = np.full((3, 3), 128) + 100 * np.eye(3)
+    weights = b.tensor([3, 3], "u8", 1 / 64, 128, data)
+    bias = b.tensor([3], "i32", data=[0, 0, 0])
+    scores = b.tensor([1, 3], "u8", 1 / 32, 128)
+    b.add("FULLY_CONNECTED", [flat, weights, bias], scores, (0, INT8, 0))
+    answer = b.tensor([1, 3], "u8", 1 / 256, 0)
+    b.add("SOFTMAX", [scores], answer, (0, FLOAT, 1.0))
+    return b.data(given, answer)

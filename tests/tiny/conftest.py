@@ -38,11 +38,12 @@ def packed(zig: dict[str, str], tmp_path: Path) -> Packer:
         settings: Classify | None = None,
         decode: bool = False,
         keep: Path | None = None,
+        page: Path | None = None,
     ) -> Packed:
         output = tmp_path / f"{simd}.wasm"
         order = Order(
             *("model", "model.tflite", source_of([model], None), settings or Classify()),
-            *(labels, output, simd, decode, keep),
+            *(labels, output, simd, decode or page is not None, keep, page),
         )
         return pack(order, Installer(Messages(-1), allowed=False))
 

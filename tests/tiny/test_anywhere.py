@@ -1,0 +1,137 @@
+"""The same file in other hosts: wasmtime's package, Node, Chromium, wasm3."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import wasmtime
+from kit.needs import needs
+from kit.packed import Library
+from kit.tflite_by_hand import colours
+from PIL import Image
+from tiny.conftest import Packer
+
+LABELS = ["red & <b>", "green", "blue"]
+
+NODE = """
+import { WASI } from "node:wasi";
+import { readFileSync } from "node:fs";
+const wasi = new WASI({ version: "preview1" });
+const { instance } = await WebAssembly.instantiate(
+  readFileSync(process.argv[2]), wasi.getImportObject());
+process.exitCode = wasi.start(instance);
+"""
+CHROMIUM = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--virtual-time-budget=60000", "--dump-dom"),
+]
+ASK = """<script>
+classify(new Blob([Uint8Array.from(atob("@PICTURE@"), (c) => c.charCodeAt(0))]))
+  .then((best) => JSON.stringify(best), (error) => `failed: ${error.message}`)
+  .then((text) => {
+    const told = document.createElement("pre");
+    told.id = "told";
+    told.textContent = text;
+    document.body.replaceChildren(told);
+  });
+</script>"""
+
+
+def tool(name: str) -> str:
+    """A program of the system; where it is absent the test is skipped, but never in CI."""
+    found = shutil.which(name)
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} is missing")
+        pytest.skip(f"{name} is missing")
+    return found
+
+
+def green() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (30, 20), (20, 240, 30)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_wasmtimes_package(packed: Packer, tmp_path: Path) -> None:
+    module = packed(colours(), labels=LABELS, decode=True).output
+    (tmp_path / "in.png").write_bytes(green())
+    engine = wasmtime.Engine()
+    store, linker = wasmtime.Store(engine), wasmtime.Linker(engine)
+    linker.define_wasi()
+    config = wasmtime.WasiConfig()
+    config.stdin_file = str(tmp_path / "in.png")
+    config.stdout_file = str(tmp_path / "out")
+    store.set_wasi(config)
+    instance = linker.instantiate(store, wasmtime.Module.from_file(engine, str(module)))
+    start = instance.exports(store)["_start"]
+    assert isinstance(start, wasmtime.Func)
+    start(store)
+    del instance, store
+    assert (tmp_path / "out").read_text().startswith("green\t0.")
+
+
+def test_node(packed: Packer, tmp_path: Path) -> None:
+    node = tool("node")
+    module = packed(colours(), labels=LABELS, decode=True).output
+    (tmp_path / "host.mjs").write_text(NODE)
+    for given, first in ((green(), "green"), (bytes([250, 20, 30]) * 64, "red & <b>")):
+        done = subprocess.run(
+            [node, "--no-warnings", str(tmp_path / "host.mjs"), str(module)],
+            input=given,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.decode().split("\t")[0] == first
+
+
+@pytest.mark.parametrize("picture", ["PNG", "WEBP"])
+def test_the_page_in_chromium(picture: str, packed: Packer, tmp_path: Path) -> None:
+    chromium = tool("chromium")
+    file = io.BytesIO()
+    Image.new("RGB", (30, 20), (240, 20, 30)).save(file, picture)
+    page = tmp_path / "m.html"
+    packed(colours(), labels=LABELS, page=page)
+    asking = ASK.replace("@PICTURE@", base64.b64encode(file.getvalue()).decode())
+    page.write_text(page.read_text() + asking)
+    done = subprocess.run(
+        [chromium, *CHROMIUM, f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    told = re.search(r'<pre id="told">(.*?)</pre>', done.stdout)
+    assert told is not None, done.stderr
+    text = told[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    best = json.loads(text)
+    assert best[0]["label"] == "red & <b>"
+    assert sum(p["score"] for p in best) == pytest.approx(1, abs=0.02)
+
+
+def test_wasm3_which_has_no_vectors(packed: Packer) -> None:
+    needs("wasm3", "pywasm3")
+    import wasm3
+
+    module = packed(colours(), simd="none").output
+    environment = wasm3.Environment()
+    runtime = environment.new_runtime(64 * 1024)
+    runtime.load(environment.parse_module(module.read_bytes()))
+    data = np.random.default_rng(1).integers(0, 256, 192).astype(np.uint8).tobytes()
+    at = runtime.find_function("input")()
+    runtime.get_memory(0)[at : at + len(data)] = data
+    runtime.find_function("infer")()
+    at = runtime.find_function("output")()
+    assert bytes(runtime.get_memory(0)[at : at + 3]) == Library(module)(data)
