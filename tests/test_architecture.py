@@ -23,6 +23,7 @@ LAYERS = [
     "commands",
     "report",
     "diagnose",
+    "api",
     "pipeline",
     "tiny",
     "toolkit",

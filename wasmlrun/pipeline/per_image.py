@@ -62,6 +62,11 @@ class Classifier:
         # one after the other: two threads that import modules only get into each other's way
         self._worker.wait()
 
+    def ready(self) -> None:
+        """Wait until the worker is compiled and the model loaded. Raises WasmlrunError."""
+        self._worker.result()
+        self._loading.graph()
+
     def outcomes(
         self, images: Sequence[ImageSource]
     ) -> Iterator[tuple[ImageSource, ImageResult | WasmlrunError]]:

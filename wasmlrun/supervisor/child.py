@@ -29,6 +29,8 @@ from wasmlrun.supervisor.stages import Board, shared_memory
 from wasmlrun.support.errors import EXIT_BUG, EXIT_TERMINATED, WasmlrunError, WorkerFailed
 from wasmlrun.support.failure import error_from, failure_of
 
+Say = Callable[[str], None]
+"""Tells the owner something while a call runs."""
 Handler = Callable[[Message], Message]
 """Answers a call, in the child. What it raises is raised again where the call was made."""
 

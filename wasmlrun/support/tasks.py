@@ -22,9 +22,13 @@ def parallel(count: int, *, careful: bool) -> int:
     """How many of so many are worked on at the same time; carefully, one."""
     if careful:
         return 1
+    return max(1, min(count, processors(), MAX_PARALLEL))
+
+
+def processors() -> int:
+    """How many processors this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
-    processors = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    return max(1, min(count, processors, MAX_PARALLEL))
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""wasmlrun as a Python library: a worker or a program that is called many times."""

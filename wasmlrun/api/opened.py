@@ -1,0 +1,164 @@
+"""A worker or program made ready in this process, whose owner may be another process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import TextIOBase
+from pathlib import Path
+from typing import TextIO, cast
+
+from wasmlrun.api.settings import Settings
+from wasmlrun.engines import protocol as engines
+from wasmlrun.engines.pool import EnginePool
+from wasmlrun.host import Host
+from wasmlrun.nn import GraphPool
+from wasmlrun.pipeline.loading import Loading
+from wasmlrun.pipeline.per_image import Classifier
+from wasmlrun.pipeline.plan import Options, Wishes, hosted, make_plan
+from wasmlrun.pipeline.program import ProgramWishes, plan_program
+from wasmlrun.pipeline.result import ImageResult
+from wasmlrun.sandbox.clock import Clock
+from wasmlrun.sandbox.outcome import GuestRun
+from wasmlrun.sandbox.worker import LinkedWorker
+from wasmlrun.supervisor.child import Say
+from wasmlrun.supervisor.stages import Board
+from wasmlrun.support.cache import Cache, default_root
+from wasmlrun.support.limits import MAX_PIXELS, Limits, exceeded
+from wasmlrun.support.messages import Messages
+from wasmlrun.support.process import bound_memory
+from wasmlrun.support.records import replace
+from wasmlrun.support.tasks import processors
+from wasmlrun.vision.source import ImageSource
+
+
+class OpenedWorker:
+    """A worker and its model, compiled and loaded; several threads may use it."""
+
+    def __init__(self, settings: Settings, board: Board, say: Say) -> None:
+        """Raises WasmlrunError: of the kind of the first thing that is wrong."""
+        plan = make_plan(
+            Wishes(
+                worker=settings["worker"],
+                manifest=_path(settings["manifest"]),
+                model=settings["model"],
+                labels=_path(settings["labels"]),
+                writable=settings["writable"],
+                input_layout=settings["input_layout"],
+                arguments=settings["arguments"],
+                allow_outside=settings["allow_outside"],
+                limits=settings["limits"],
+                dirs=settings["dirs"],
+            )
+        )
+        options = Options(
+            top=settings["top"],
+            expect=settings["expect"],
+            min_score=settings["min_score"],
+            max_pixels=settings["max_pixels"] or MAX_PIXELS,
+        )
+        messages = _messages(say, plan.raised)
+        self.limits = plan.limits
+        _bound(settings, plan.limits)
+        host = hosted(plan, _host(settings, board, messages))
+        loading = Loading(plan, host)
+        self._classifier = Classifier(plan, options, host, loading, messages)
+        self._classifier.ready()
+
+    def classify(self, image: ImageSource) -> ImageResult:
+        """One image's answer; its time begins now. Raises WasmlrunError."""
+        return self._classifier.classify(image, Clock.after(self.limits.timeout))
+
+
+class OpenedProgram:
+    """A program, compiled; several threads may use it."""
+
+    def __init__(self, settings: Settings, board: Board, say: Say) -> None:
+        """Raises WasmlrunError: of the kind of the first thing that is wrong."""
+        plan = plan_program(
+            ProgramWishes(
+                worker=settings["worker"],
+                manifest=_path(settings["manifest"]),
+                dirs=settings["dirs"],
+                variables=[f"{name}={value}" for name, value in settings["env"].items()],
+                models=[f"{name}={file}" for name, file in settings["models"].items()],
+                no_nn=settings["no_nn"],
+                writable=settings["writable"],
+                input_layout=settings["input_layout"],
+                allow_outside=settings["allow_outside"],
+                limits=settings["limits"],
+            ),
+            bounded=True,
+        )
+        self._messages = _messages(say, plan.raised)
+        self.limits = plan.limits
+        _bound(settings, plan.limits)
+        self._host = hosted(plan, _host(settings, board, self._messages))
+        self._path = plan.worker
+        self._worker = self._host.worker(plan.worker)
+        self._idle: list[LinkedWorker] = [self._worker.linked(plan.grant)]
+
+    def run(self, arguments: Sequence[str], stdin: bytes) -> tuple[GuestRun, bytes]:
+        """A fresh instance's run to its end and what it wrote to stderr. Raises WasmlrunError."""
+        host = replace(self._host, clock=Clock.after(self.limits.timeout))
+        linked = self._idle.pop() if self._idle else self._worker.linked(host.grant)
+        chatter: list[bytes] = []
+        try:
+            run = host.run(
+                linked, str(self._path), arguments=arguments, stdin=stdin, stderr=chatter.append
+            )
+        except MemoryError as e:
+            limit = self.limits.process_memory
+            raise exceeded("process_memory", limit, "the run takes more") from e
+        self._idle.append(linked)
+        if run.exit_code != 0 and run.failure is not None:
+            self._messages.warn(f"the program's last failed WASI-NN call: {run.failure.message}")
+        return run, b"".join(chatter)
+
+
+def _host(settings: Settings, board: Board, messages: Messages) -> Host:
+    cache = Cache(default_root() if settings["cache"] else None)
+    side_by_side = settings["parallel"]
+    here = settings["isolation"] == "thread"
+    shared = engines.Settings(
+        settings["precision"],
+        cache,
+        # as many computations at a time in this process, or in as many processes
+        streams=side_by_side if here else 1,
+        threads=None if here or side_by_side == 1 else max(1, processors() // side_by_side),
+    )
+    pool = EnginePool(
+        shared,
+        backend=settings["backend"],
+        device=settings["device"],
+        strict_device=settings["strict_device"],
+        warn=messages.warn,
+    )
+    return Host(GraphPool(pool, board), cache)
+
+
+def _bound(settings: Settings, limits: Limits) -> None:
+    """Hold a process of its own to its limit; another's is its owner's."""
+    if settings["isolation"] == "process":
+        bound_memory(limits.process_memory)
+
+
+def _messages(say: Say, warnings: Sequence[str]) -> Messages:
+    messages = Messages(0, cast("TextIO", _Said(say)))
+    for sentence in warnings:
+        messages.warn(sentence)
+    return messages
+
+
+class _Said(TextIOBase):
+    """A stream whose text somebody is told."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+
+    def write(self, text: str) -> int:
+        self._say(text)
+        return len(text)
+
+
+def _path(name: str | None) -> Path | None:
+    return Path(name) if name is not None else None
