@@ -228,6 +228,8 @@ def test_wasmtimes_package_is_for_components_and_its_library_for_the_rest() -> N
     users = {name for name in KNOWN if IMPORTS[name] & own}
     assert users - own == {
         "wasi_nn.core",
+        "sandbox.ahead",
+        "sandbox.ahead_compiler",
         "sandbox.core",
         "sandbox.core_wasi",
         "sandbox.http_abi",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,8 @@ class Host(Record):
         if self.clock.deadline < math.inf:
             prepare_alarm()
         with span(self.trace, "worker", worker=shown or str(path)):
-            return Worker(Runtime(self.limits, self.cache), path)
+            compiling = partial(span, self.trace, "compile", worker=shown or str(path))
+            return Worker(Runtime(self.limits, self.cache, compiling), path)
 
     def run(
         self,

@@ -142,3 +142,18 @@ def test_check_passes(run_cli: Callable[..., Any], written: Path, zig: dict[str,
     assert pack_colours(run_cli, written, zig).code == 0
     done = run_cli(["check", "c.wasm"], cwd=written)
     assert done.code == 0, done.stdout
+
+
+def test_compiled_ahead_it_still_says_what_it_takes(
+    run_cli: Callable[..., Any], written: Path, zig: dict[str, str]
+) -> None:
+    assert pack_colours(run_cli, written, zig).code == 0
+    assert run_cli(["compile", "c.wasm"], cwd=written).code == 0
+    (written / "c.wasm").unlink()
+    words = ["classify", "red.png", "--worker", "c.cwasm", "--expect", "red"]
+    done = run_cli(words, cwd=written)
+    assert done.code == 0, done.stderr
+    # machine code of somebody else's is refused here too
+    done = run_cli(words, cwd=written, env={"WASMLRUN_DATA_DIR": str(written / "other")})
+    assert done.code == 3
+    assert "is machine code that this wasmlrun did not make" in done.stderr

@@ -150,7 +150,7 @@ def _work(
 
 def _brings_its_model(worker: str | None) -> bool:
     """Whether no engine will be needed."""
-    if worker is None or not worker.endswith(".wasm"):
+    if worker is None or not worker.endswith((".wasm", ".cwasm")):
         return False
     from wasmlrun.tiny.description import is_packed
 

@@ -14,6 +14,7 @@ COMMANDS = {
     "new": "Write a fresh worker's project in any of nine languages.",
     "build": "Build a worker's project with your toolchain, or install one.",
     "pack": "Pack a model into a worker that needs no engine.",
+    "compile": "Compile a worker ahead of time, to run it without a compiler.",
     "check": "Try a worker with wrong and unusual input.",
     "runtimes": "Prepare the interpreters that run scripts as workers.",
     "models": "Pull, list, inspect and check models.",

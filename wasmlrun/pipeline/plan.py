@@ -164,7 +164,7 @@ def _without_manifest(wishes: Wishes, worker: Path) -> Plan:
     if wishes.model is None and wishes.worker is not None and not _is_bundled(worker):
         if not exists(worker):
             raise BadWorker(f"worker {worker} does not exist")
-        if wishes.worker.endswith(".wasm"):
+        if wishes.worker.endswith((".wasm", ".cwasm")):
             from wasmlrun.tiny.description import is_packed
 
             if is_packed(worker):

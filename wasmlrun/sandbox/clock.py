@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from wasmlrun.support.cache import Cache
 from wasmlrun.support.limits import Limits
@@ -152,9 +152,18 @@ def prepare_alarm() -> None:
 class Runtime:
     """What the guests of one command share: limits, unless an instance has its own, and cache."""
 
-    def __init__(self, limits: Limits, cache: Cache | None = None) -> None:
-        """Only with a limit of fuel are instructions counted, and may an instance have another."""
+    def __init__(
+        self,
+        limits: Limits,
+        cache: Cache | None = None,
+        compiling: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Only with a limit of fuel are instructions counted, and may an instance have another.
+
+        The compiler runs within `compiling`, if it is needed at all.
+        """
         self.limits = limits
+        self.compiling = compiling
         self.cache = cache or Cache(None)
 
     @property

@@ -80,7 +80,8 @@ class ComponentProgram:
     def _compiled(self, code: bytes, outline: Outline) -> Component:
         def build() -> Component:
             composed = adapter.compose(code, outline, self._run) if self.uses_nn else code
-            return Component(self._engine, composed)
+            with self._runtime.compiling():
+                return Component(self._engine, composed)
 
         def restore(file: Path) -> Component | None:
             try:

@@ -21,17 +21,21 @@ from wasmlrun.wasi_nn.session import Session
 class CoreProgram:
     """A compiled module and what it imports."""
 
-    def __init__(self, runtime: Runtime, path: Path, code: bytes) -> None:
-        """Compile.
+    def __init__(self, runtime: Runtime, path: Path, code: bytes, *, ahead: bool = False) -> None:
+        """Compile; what was compiled `ahead` is only loaded.
 
         Raises:
-            BadWorker: no WebAssembly, or not a program.
+            BadWorker: no WebAssembly, not a program, or machine code that is not to be run here.
         """
         self._runtime = runtime
         self._path = path
-        self._engine = wasmtime_c.Engine(fuel=runtime.limits.fuel is not None)
+        fuel = runtime.limits.fuel is not None
+        if ahead:
+            self._engine, self._module = _loaded(path, code, fuel=fuel)
+        else:
+            self._engine = wasmtime_c.Engine(fuel=fuel)
+            self._module = _compile(runtime, self._engine, path, code)
         self._epochs = Epochs(self._engine.increment_epoch)
-        self._module = _compile(runtime, self._engine, path, code)
         self._imports = self._module.imports()
         start = self._module.functions().get("_start")
         if start is None or start[0]:
@@ -125,6 +129,12 @@ class LinkedCore:
         return 0
 
 
+def _loaded(path: Path, code: bytes, *, fuel: bool) -> tuple[wasmtime_c.Engine, wasmtime_c.Module]:
+    from wasmlrun.sandbox import ahead as files  # only here: few workers are compiled ahead
+
+    return files.restored(path, files.opened(path, code, fuel=fuel), fuel=fuel)
+
+
 def _compile(
     runtime: Runtime, engine: wasmtime_c.Engine, path: Path, code: bytes
 ) -> wasmtime_c.Module:
@@ -134,13 +144,17 @@ def _compile(
         except wasmtime_c.Refused:
             return None
 
+    def build() -> wasmtime_c.Module:
+        with runtime.compiling():
+            return wasmtime_c.Module.compiled(engine, code)
+
     try:
         return compiled(
             runtime.cache,
             f"module, {runtime.configuration}",
             code,
             f"worker {path.name}",
-            lambda: wasmtime_c.Module.compiled(engine, code),
+            build,
             restore,
         )
     except wasmtime_c.Refused as e:

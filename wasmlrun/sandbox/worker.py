@@ -27,6 +27,7 @@ __all__ = ["LinkedWorker", "Runtime", "Worker"]
 NO_CLOCK = Clock()
 """Never over."""
 _CORE = b"\0asm\x01\0\0\0"
+_AHEAD = b"wasmlrun machine code "
 _COMPONENT = b"\0asm\x0d\0\x01\0"
 
 
@@ -203,6 +204,10 @@ def _program(runtime: Runtime, path: Path) -> Program:
         from wasmlrun.sandbox.core import CoreProgram
 
         return CoreProgram(runtime, path, code)
+    if code.startswith(_AHEAD):
+        from wasmlrun.sandbox.core import CoreProgram
+
+        return CoreProgram(runtime, path, code, ahead=True)
     if code.startswith(_COMPONENT):
         from wasmlrun.sandbox.component import ComponentProgram
 

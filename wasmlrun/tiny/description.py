@@ -55,11 +55,32 @@ class Description(Record):
 def is_packed(path: Path) -> bool:
     """Whether a file begins as a packed module does."""
     try:
-        with path.open("rb") as file:
-            start = file.read(len(_HEADER) + 32)
+        start = _start_of(path, len(_HEADER) + 32)
     except OSError:
         return False
-    return start.startswith(_HEADER + b"\0") and _ABOUT in start
+    return start.startswith(_HEADER + b"\0") and _ABOUT in start[: len(_HEADER) + 32]
+
+
+def _start_of(path: Path, size: int) -> bytes:
+    """The first bytes of a module; of one that was compiled ahead, what it kept of them."""
+    with path.open("rb") as file:
+        start = file.read(size)
+    if path.suffix != ".cwasm":
+        return start
+    from wasmlrun.sandbox import ahead
+
+    return ahead.described(path) or b""
+
+
+def front(module: bytes) -> bytes:
+    """The first bytes of a packed module, its description included; nothing of another's."""
+    try:
+        name, _, at = _section(module, len(_HEADER))
+        if name != _ABOUT:
+            return b""
+        return module[: _section(module, at)[2]]
+    except (ValueError, IndexError):
+        return b""
 
 
 def read(path: Path) -> Description:
@@ -72,8 +93,7 @@ def read(path: Path) -> Description:
     import zlib
 
     try:
-        with path.open("rb") as file:
-            data = file.read(2 * _MOST)
+        data = _start_of(path, 2 * _MOST)
         name, content, at = _section(data, len(_HEADER))
         if name != _ABOUT:
             raise ValueError("it does not begin with a description")

@@ -22,12 +22,18 @@ _NO_FINALIZER = Finalizer()
 class Engine(Owned):
     """Compiles modules, and interrupts guests when its epoch ends."""
 
-    def __init__(self, *, fuel: bool = False) -> None:
-        """With `fuel` every instruction is counted."""
+    def __init__(self, *, fuel: bool = False, target: str | None = None) -> None:
+        """With `fuel` every instruction is counted. `target` names another processor than this.
+
+        Raises Refused for a target that is unknown. The process ends for one that there is no
+        compiler for.
+        """
         lib = library()
         config = lib.wasm_config_new()
         lib.wasmtime_config_epoch_interruption_set(config, True)
         lib.wasmtime_config_consume_fuel_set(config, fuel)
+        if target is not None:
+            check(lib.wasmtime_config_target_set(config, target.encode()))
         # takes ownership of the configuration
         super().__init__(lib.wasm_engine_new_with_config(config), lib.wasm_engine_delete)
 
@@ -59,6 +65,14 @@ class Module(Owned):
         made = c_void_p()
         name = str(path).encode()
         check(library().wasmtime_module_deserialize_file(engine.pointer, name, byref(made)))
+        return cls(made)
+
+    @classmethod
+    def from_machine_code(cls, engine: Engine, code: bytes) -> Module:
+        """As `restored`, from bytes. They are run as they are: only what is trusted comes here."""
+        made = c_void_p()
+        lib = library()
+        check(lib.wasmtime_module_deserialize(engine.pointer, code, len(code), byref(made)))
         return cls(made)
 
     def serialize(self) -> bytes:
