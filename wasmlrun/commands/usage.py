@@ -17,6 +17,7 @@ COMMANDS = {
     "compile": "Compile a worker ahead of time, to run it without a compiler.",
     "check": "Try a worker with wrong and unusual input.",
     "runtimes": "Prepare the interpreters that run scripts as workers.",
+    "engines": "List the inference engines, or how to install them.",
     "models": "Pull, list, inspect and check models.",
     "doctor": "Check this installation, the sandbox included.",
 }
