@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-import random
-import struct
-
 import pytest
-from kit.models_by_hand import colours_ir, colours_matrix, identity_ir
+from kit.engine_cases import colours_case, identity_case
+from kit.models_by_hand import colours_ir, identity_ir
 
 from wasmlrun.support.model_source import Encoding, ModelSource
-from wasmlrun.support.tensor import DType, Tensor
 from wasmlrun.testing import engine_suite
-from wasmlrun.testing.engine_suite import Case, Check, Example, Subject
-
-
-def colours_case(seed: int) -> Case:
-    values = [random.Random(seed).random() for _ in range(48)]
-    means = [sum(values[c::3]) / 16 for c in range(3)]
-    scores = [
-        sum(m * row[k] for m, row in zip(means, colours_matrix(), strict=True)) for k in range(5)
-    ]
-    return Case(
-        [Tensor((1, 4, 4, 3), DType.F32, struct.pack("<48f", *values))],
-        [Tensor((1, 5), DType.F32, struct.pack("<5f", *scores))],
-    )
-
-
-def identity_case(*values: int) -> Case:
-    tensor = Tensor((4,), DType.U8, bytes(values))
-    return Case([tensor], [tensor])
-
+from wasmlrun.testing.engine_suite import Check, Example, Subject
 
 EXAMPLES = [
     Example(ModelSource(Encoding.OPENVINO, colours_ir()), [colours_case(1), colours_case(2)]),

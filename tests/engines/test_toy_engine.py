@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import random
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from conftest import Outcome
+from kit.engine_cases import colours_case
 from kit.models_by_hand import COLOURS, colours_matrix
 
 from wasmlrun.engines import registry
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.engines.protocol import NoEngineError
 from wasmlrun.support.model_source import Encoding, ModelSource
-from wasmlrun.support.tensor import DType, Tensor
 from wasmlrun.testing import engine_suite
-from wasmlrun.testing.engine_suite import Case, Check, Example, Subject
+from wasmlrun.testing.engine_suite import Check, Example, Subject
 
 THIRD_PARTY = Path(__file__).parent / "third_party"
-SHAPE = (1, 4, 4, 3)
 
 
 @pytest.fixture(autouse=True)
@@ -45,22 +43,10 @@ def toy_parts() -> tuple[bytes, bytes]:
     return b'<toy input="1,4,4,3" classes="5"/>', weights
 
 
-def case(seed: int) -> Case:
-    values = [random.Random(seed).random() for _ in range(48)]
-    means = [sum(values[c::3]) / 16 for c in range(3)]
-    scores = [
-        sum(m * row[k] for m, row in zip(means, colours_matrix(), strict=True)) for k in range(5)
-    ]
-    return Case(
-        [Tensor(SHAPE, DType.F32, struct.pack("<48f", *values))],
-        [Tensor((1, 5), DType.F32, struct.pack("<5f", *scores))],
-    )
-
-
 @pytest.mark.parametrize("check", engine_suite.CHECKS, ids=lambda check: check.__name__)
 def test_it_is_an_engine(check: Check) -> None:
     source = ModelSource(Encoding.OPENVINO, toy_parts())
-    check(Subject("toy", [Example(source, [case(1), case(2)])]))
+    check(Subject("toy", [Example(source, [colours_case(1), colours_case(2)])]))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from contextlib import suppress
 from ctypes import byref, c_int, c_void_p
 from pathlib import Path
 
+from wasmlrun.engines.memory import address_of
 from wasmlrun.engines.openvino.capi import (
     AvailableDevices,
     Library,
@@ -236,7 +237,7 @@ class OpenVINOContext:
 
     def set_input(self, index: int, tensor: Tensor) -> None:
         """Give input `index` its tensor, without a copy. Raises EngineError."""
-        holder = _pointer(tensor.data)
+        holder = address_of(tensor.data)
         made = self._lib.with_shape(
             tensor.shape,
             lambda shape: self._lib.make(
@@ -307,13 +308,6 @@ def _dtype(lib: Library, function: str, owner: c_void_p) -> DType:
     if number.value not in _TYPES:
         raise EngineError(f"the model uses an element type that is not supported ({number.value})")
     return _TYPES[number.value]
-
-
-def _pointer(data: bytes | bytearray | memoryview) -> ctypes.c_char_p | ctypes.Array[ctypes.c_char]:
-    """The address of the bytes, in an object that keeps them alive; OpenVINO only reads them."""
-    if isinstance(data, bytes):
-        return ctypes.c_char_p(data)
-    return (ctypes.c_char * len(data)).from_buffer(data)
 
 
 def _tensor_over(lib: Library, data: bytes) -> c_void_p:
