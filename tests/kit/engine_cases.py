@@ -17,7 +17,8 @@ from wasmlrun.testing.engine_suite import Case
 def colours_case(seed: int, layout: str = "NHWC", side: int = 4) -> Case:
     """A random picture, and what the classifier `colours` says of it."""
     pixels = side * side
-    values = [random.Random(seed).random() for _ in range(3 * pixels)]
+    generator = random.Random(seed)
+    values = [generator.random() for _ in range(3 * pixels)]
     means = [sum(values[c::3]) / pixels for c in range(3)]
     if layout == "NCHW":
         values = [v for c in range(3) for v in values[c::3]]

@@ -58,14 +58,26 @@ def native_stderr_muted() -> Iterator[None]:
     Parsers in them log raw bytes of the file they read. Other threads may have something to say
     meanwhile: `Messages.use_own_descriptor` keeps that.
     """
-    with _muting:
-        sys.stderr.flush()
-        kept = os.dup(2)
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    with _muting, _muted(2):
+        yield
+
+
+@contextmanager
+def native_output_muted() -> Iterator[None]:
+    """As `native_stderr_muted`, for libraries that say on stdout what is no answer."""
+    with _muting, _muted(2), _muted(1):
+        yield
+
+
+@contextmanager
+def _muted(descriptor: int) -> Iterator[None]:
+    (sys.stdout if descriptor == 1 else sys.stderr).flush()
+    kept = os.dup(descriptor)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
