@@ -16,14 +16,14 @@ def command(as_json: bool, verbosity: int) -> int:
     The preferred one comes first; --backend NAME of classify, run and others chooses another.
     """
     from wasmlrun.commands.watched import in_child
-    from wasmlrun.report.answer import About
+    from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
     from wasmlrun.report.views.engines import answer
     from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
-    report = open_report(answer, About("engines"), messages, as_json=as_json)
+    report = open_report(answer, Asked("engines"), messages, as_json=as_json)
 
     def work(board: Board) -> None:
         from wasmlrun.diagnose.engines import all_engines

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from wasmlrun.diagnose.engines import EngineFacts
-from wasmlrun.report.answer import Answer, Table
+from wasmlrun.report.answer import Answer, Columns
 
 
 def answer(found: Sequence[EngineFacts]) -> Answer:
     """One engine a line: name, version or state, devices, encodings, how to install it."""
     records = [_record(facts) for facts in found]
     cells = [_cells(facts) for facts in found]
-    return Answer(records, cells, Table(cells))
+    return Answer(records, cells, Columns(cells))
 
 
 def _record(facts: EngineFacts) -> dict[str, Any]:
