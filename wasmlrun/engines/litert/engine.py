@@ -9,8 +9,22 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ctypes import byref, c_char_p, c_int, c_void_p
 
-from wasmlrun.engines.litert import capi
-from wasmlrun.engines.litert.capi import Layout, Library, Option, TensorType
+from wasmlrun.engines.litert.capi import (
+    ACCELERATORS_TAG,
+    CPU,
+    HOST_MEMORY,
+    KEEP,
+    RANKED,
+    READ,
+    SEVERITY_TAG,
+    SILENT,
+    WHOLE_NUMBER,
+    WRITE,
+    Layout,
+    Library,
+    Option,
+    TensorType,
+)
 from wasmlrun.engines.memory import address_of
 from wasmlrun.engines.protocol import About, EngineError, Port, Settings
 from wasmlrun.support.model_source import ModelSource
@@ -83,8 +97,8 @@ class LiteRt:
             if self._loaded is None:
                 # without them all accelerators are looked for, and each says what it misses
                 options = (Option * 2)(
-                    Option(capi.ACCELERATORS_TAG, capi.WHOLE_NUMBER, capi.CPU),
-                    Option(capi.SEVERITY_TAG, capi.WHOLE_NUMBER, capi.SILENT),
+                    Option(ACCELERATORS_TAG, WHOLE_NUMBER, CPU),
+                    Option(SEVERITY_TAG, WHOLE_NUMBER, SILENT),
                 )
                 # the library says, on stdout, that it finds no OpenCL
                 with native_output_muted():
@@ -149,11 +163,11 @@ class _Model:
         lib = self.lib
         options = lib.make("CreateOptions")
         try:
-            lib.call("SetOptionsHardwareAccelerators", options, capi.CPU)
+            lib.call("SetOptionsHardwareAccelerators", options, CPU)
             # the options of one accelerator are a text in TOML, which lives as long as they do
             text = ctypes.create_string_buffer(f"num_threads = {self._threads}\n".encode())
             pointer = ctypes.cast(text, c_void_p)
-            own = lib.make("CreateOpaqueOptions", b"xnnpack", pointer, capi.KEEP)
+            own = lib.make("CreateOpaqueOptions", b"xnnpack", pointer, KEEP)
             lib.call("AddOpaqueOptions", options, own)
             return lib.make("CreateCompiledModel", self.environment, self.pointer, options)
         finally:
@@ -233,7 +247,7 @@ class LiteRtContext:
             )
             self._shapes[index] = tensor.shape
         lib, buffer = self._lib, self._inputs[index]
-        pointer = lib.locked(buffer, capi.WRITE)
+        pointer = lib.locked(buffer, WRITE)
         try:
             ctypes.memmove(pointer, address_of(tensor.data), len(tensor.data))
         finally:
@@ -264,7 +278,7 @@ class LiteRtContext:
             raise EngineError(f"there is no output {index}")
         buffer, port = self._outputs[index]
         size = math.prod(port.shape) * port.dtype.size
-        pointer = self._lib.locked(buffer, capi.READ)
+        pointer = self._lib.locked(buffer, READ)
         try:
             data = ctypes.string_at(pointer, size) if size else b""
         finally:
@@ -321,9 +335,7 @@ class LiteRtContext:
         kind = TensorType(_NUMBERS[dtype], Layout(len(shape)))
         kind.layout.dimensions[: len(shape)] = shape
         environment = self._model.environment
-        return lib.make(
-            "CreateManagedTensorBuffer", environment, capi.HOST_MEMORY, byref(kind), size
-        )
+        return lib.make("CreateManagedTensorBuffer", environment, HOST_MEMORY, byref(kind), size)
 
     def _drop_input(self, index: int) -> None:
         if index in self._inputs:
@@ -340,7 +352,7 @@ def _port(lib: Library, tensor: c_void_p, what: str) -> Port:
     lib.call("GetTensorName", tensor, byref(name))
     kind = c_int()
     lib.call("GetTensorTypeId", tensor, byref(kind))
-    if kind.value != capi.RANKED:
+    if kind.value != RANKED:
         raise EngineError(f"{what} of the model has no fixed rank")
     about = TensorType()
     lib.call("GetRankedTensorType", tensor, byref(about))
