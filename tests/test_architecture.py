@@ -192,9 +192,8 @@ def test_only_the_bindings_touch_a_guests_memory() -> None:
     pointers = {"data_ptr", "memmove", "string_at", "addressof"}
     touching = {name for name, path in KNOWN.items() if attributes(path) & pointers}
     assert touching - engines == {"wasi_nn.core"}
-    assert {name for name, path in KNOWN.items() if "memmove" in attributes(path)} == {
-        "wasi_nn.core"
-    }
+    moving = {name for name, path in KNOWN.items() if "memmove" in attributes(path)}
+    assert moving - engines == {"wasi_nn.core"}
     asking = {
         name
         for name, path in KNOWN.items()
