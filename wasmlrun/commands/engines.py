@@ -1,4 +1,4 @@
-"""`wasmlrun engines`"""
+"""`wasmlrun engines`: which inference engines there are."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ ABOUT = About(
 
 
 def create(settings: Settings) -> Engine:
-    """Make the engine."""
+    """The engine with these settings; nothing is loaded yet."""
     from wasmlrun.engines.litert.engine import LiteRt
 
     return LiteRt(ABOUT, settings)

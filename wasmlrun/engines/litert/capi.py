@@ -34,7 +34,7 @@ class Layout(ctypes.Structure):
 
 
 class TensorType(ctypes.Structure):
-    """`LiteRtRankedTensorType`"""
+    """`LiteRtRankedTensorType`: an element type and a layout."""
 
     _fields_ = [("element_type", c_int), ("layout", Layout)]
 

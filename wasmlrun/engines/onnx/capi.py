@@ -74,7 +74,7 @@ _WANT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate", "pthread
 
 
 class _ApiBase(ctypes.Structure):
-    """`OrtApiBase`"""
+    """`OrtApiBase`: where the table of functions comes from."""
 
     _fields_ = [
         ("get_api", ctypes.CFUNCTYPE(c_void_p, c_uint32)),

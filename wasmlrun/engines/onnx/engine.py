@@ -175,7 +175,7 @@ class _Session:
         self._lock = threading.Lock()
 
     def take(self) -> None:
-        """One user more."""
+        """Count one user more of the session."""
         with self._lock:
             self._users += 1
 
@@ -188,7 +188,7 @@ class _Session:
 
 
 class OnnxGraph:
-    """A session."""
+    """A session, and the ports that its model has."""
 
     def __init__(self, lib: Library, session: c_void_p, holds: Sequence[bytes]) -> None:
         """`holds` are bytes that ONNX Runtime reads in place: they live as long as the session."""
