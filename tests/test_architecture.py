@@ -40,6 +40,7 @@ LAYERS = [
     "wasmtime_c",
     "binary",
     "supervisor",
+    "walls",
     "support",
 ]
 

@@ -1,0 +1,104 @@
+"""Which system calls the working process may no longer make, and the filter that refuses them.
+
+Everything else stays allowed: engines and Python make many calls that differ from version to
+version. What is refused is what leads out of the process: programs and processes, networks, other
+processes' memory and signals, the kernel's own machinery, and new names for files.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+
+from wasmlrun.walls import bpf
+from wasmlrun.walls.system import Architecture, architecture, prctl
+
+REFUSED = (
+    *("execve", "execveat", "fork", "vfork"),
+    *("socket", "io_uring_setup", "io_uring_enter", "io_uring_register"),
+    *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "pidfd_getfd"),
+    *("tkill", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo"),
+    *("init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot"),
+    *("add_key", "request_key", "keyctl", "bpf", "perf_event_open", "userfaultfd"),
+    *("unshare", "setns", "chroot", "pivot_root", "mount", "umount2", "mount_setattr"),
+    *("open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick"),
+    *("name_to_handle_at", "open_by_handle_at", "fanotify_init", "quotactl", "quotactl_fd"),
+    *("acct", "swapon", "swapoff", "sethostname", "setdomainname", "personality"),
+    *("settimeofday", "clock_settime", "clock_adjtime", "adjtimex"),
+    *("iopl", "ioperm", "modify_ldt"),
+)
+"""By their names; some exist on one architecture only."""
+
+# linux/sched.h
+_THREAD = 0x00010000
+_NAMESPACES = 0x7E020080
+# asm-generic/ioctls.h: typing into the terminal, the console's own, another line discipline
+_TERMINAL = (0x5412, 0x541C, 0x5423)
+
+_SET_SECCOMP, _FILTER = 22, 2
+
+
+class _Program(ctypes.Structure):
+    """`struct sock_fprog`"""
+
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
+
+
+def program(known: Architecture, process: int) -> list[bpf.Instruction]:
+    """The filter for a process of this number, which may send signals to itself alone."""
+    numbers = known.numbers
+    steps: list[bpf.Instruction] = [
+        bpf.caller(),
+        bpf.equal(known.audit, "own"),
+        bpf.refuse(errno.EPERM),
+        bpf.Label("own"),
+        bpf.number(),
+    ]
+    if known.foreign is not None:
+        steps.append(bpf.at_least(known.foreign, "refused"))
+    steps += [bpf.equal(numbers[name], "refused") for name in REFUSED if name in numbers]
+    steps += [
+        bpf.equal(numbers["clone3"], "unknown"),
+        bpf.equal(numbers["clone"], "clone"),
+        bpf.equal(numbers["kill"], "one process"),
+        bpf.equal(numbers["tgkill"], "one process"),
+        bpf.equal(numbers["prlimit64"], "limit"),
+        bpf.equal(numbers["ioctl"], "ioctl"),
+        bpf.allow(),
+        # threads are made, processes are not
+        bpf.Label("clone"),
+        bpf.argument(0),
+        bpf.any_bit(_NAMESPACES, "refused"),
+        bpf.any_bit(_THREAD, "allowed", "refused"),
+        bpf.Label("limit"),
+        bpf.argument(0),
+        bpf.equal(0, "allowed"),
+        bpf.Label("one process"),
+        bpf.argument(0),
+        bpf.equal(process, "allowed", "refused"),
+        bpf.Label("ioctl"),
+        bpf.argument(1),
+        *(bpf.equal(request, "refused") for request in _TERMINAL),
+        bpf.Label("allowed"),
+        bpf.allow(),
+        # its flags are out of a filter's sight; C libraries then call `clone`
+        bpf.Label("unknown"),
+        bpf.refuse(errno.ENOSYS),
+        bpf.Label("refused"),
+        bpf.refuse(errno.EPERM),
+    ]
+    return steps
+
+
+def refuse_calls() -> None:
+    """Install the filter for this thread and all that it starts, for good.
+
+    Raises OSError where the kernel has no such filters, or this processor is not known.
+    """
+    known = architecture()
+    if known is None:
+        raise OSError(errno.ENOSYS, "no filter for this system")
+    code = bpf.assembled(program(known, os.getpid()))
+    filtering = _Program(len(code) // 8, code)
+    prctl(_SET_SECCOMP, _FILTER, ctypes.byref(filtering))
