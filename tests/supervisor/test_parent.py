@@ -6,6 +6,7 @@ import faulthandler
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -18,8 +19,10 @@ from conftest import Outcome
 from kit.core_guests import ENDLESS, printing, program
 
 from wasmlrun.supervisor.blame import error_of
+from wasmlrun.supervisor.outbox import Letter
 from wasmlrun.supervisor.parent import Death, supervise
 from wasmlrun.supervisor.stages import Board, Stage
+from wasmlrun.support import tempfiles
 from wasmlrun.support.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
@@ -32,7 +35,7 @@ from wasmlrun.support.errors import (
 )
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.model_source import Encoding, ModelSource
-from wasmlrun.support.tempfiles import model_file, private_folder
+from wasmlrun.support.tempfiles import model_file, own_folder, private_folder
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
@@ -249,9 +252,8 @@ decoder.decode = lambda data, *a, **k: crash() if data[:5] == b"crash" else deco
     assert done.returncode == 3
     assert done.stderr.startswith(f"error: the image decoder crashed (SIGSEGV) at {bad}\n")
     assert done.stderr.count("error:") == 1
-    # one that was being written when the crash came is written again
     answered = [line.split("\t")[0] for line in done.stdout.splitlines()]
-    assert list(dict.fromkeys(answered)) == [str(path) for path in good]
+    assert answered == [str(path) for path in good]
 
 
 # --- temporary files ----------------------------------------------------------------------------
@@ -265,7 +267,7 @@ def test_temporary_files_are_private_and_gone() -> None:
     with model_file(SOURCE) as path:
         assert path.read_bytes() == SOURCE.parts[0]
         assert path.stat().st_mode & 0o777 == 0o600
-        for folder in path.parents[:3]:
+        for folder in path.parents[:2]:
             assert folder.stat().st_mode & 0o777 == 0o700, folder
         assert [p.name for p in path.parent.iterdir()] == [path.name], "it has neighbours"
     assert _left() == []
@@ -303,16 +305,140 @@ def test_what_a_killed_process_left_is_gone_after_the_next_run() -> None:
     assert _left() == []
 
 
-def test_a_folder_of_another_user_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = Path(os.environ["TMPDIR"]) / f"wasmlrun-{os.getuid()}"
-    elsewhere = tmp_path / "elsewhere"
+def test_nobody_can_take_the_name_before() -> None:
+    """A folder or link of the name that was expected is neither used nor in the way."""
+    temporary = Path(os.environ["TMPDIR"])
+    taken = temporary / f"wasmlrun-{os.getuid()}"
+    elsewhere = temporary.parent / "elsewhere"
     elsewhere.mkdir()
-    root.symlink_to(elsewhere)
-    with pytest.raises(PermissionError), model_file(SOURCE):
+    taken.symlink_to(elsewhere)
+    (temporary / f"wasmlrun-{os.getuid()}-{os.getpid()}").symlink_to(elsewhere)
+    (temporary / f"wasmlrun-{os.getuid()}-99999999-left").symlink_to(elsewhere)
+    (elsewhere / "kept").touch()
+    with model_file(SOURCE) as path:
+        assert path.exists()
+    assert [p.name for p in elsewhere.iterdir()] == ["kept"]
+
+
+def test_a_childs_folder_is_there_from_the_start_and_gone_at_the_end() -> None:
+    def work(board: Board) -> int:
+        place = own_folder()
+        assert place is not None
+        assert place.stat().st_mode & 0o777 == 0o700
+        with model_file(SOURCE) as path:
+            assert path.is_relative_to(place)
+            (place / "left").write_bytes(b"x")
+            crash()
+        return 0
+
+    assert supervised(work)[0] == 99
+    assert _left() == []
+
+
+def test_no_place_for_temporary_files_is_told_when_one_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tempfiles, "_made", lambda: os.open("/nowhere/at/all", os.O_RDONLY))
+    assert supervised(lambda board: 3) == (3, [])
+    with pytest.raises(FileNotFoundError), model_file(SOURCE):
         pass
-    assert list(elsewhere.iterdir()) == []
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+def killing(at: str) -> Callable[[Board], int]:
+    """Work of three answers whose process is killed before or after each is handed over."""
+
+    def work(board: Board) -> int:
+        while board.done < 3:
+            number = board.done
+            first_try = board.code == number
+            if at == "before" and first_try:
+                board.report(number, board.code + 1)
+                crash(signal.SIGKILL)
+            assert board.outbox is not None
+            if at == "while":  # whole, and dead before it hears that it was written
+                letter = Letter(number + 1, f"answer {number}\n".encode(), b"said\n")
+                board.outbox._answers = os.open(os.devnull, os.O_RDONLY)
+                with suppress(struct.error):
+                    board.outbox.send(letter)
+                crash(signal.SIGKILL)
+            if at == "half" and first_try:
+                board.report(number, board.code + 1)
+                os.write(board.outbox._letters, struct.pack("<iII", 0, 9, 0) + b"answ")
+                crash(signal.SIGKILL)
+            board.deliver(Letter(number + 1, f"answer {number}\n".encode(), b"said\n"))
+        return board.code
+
+    return work
+
+
+@pytest.mark.parametrize("at", ["before", "while", "half"])
+def test_an_answer_is_written_once_whenever_the_child_is_killed(
+    at: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        supervise(killing(at), lambda death, board: None if board.done < 3 else 3, Messages()) == 3
+    )
+    out, err = capfd.readouterr()
+    assert out == "answer 0\nanswer 1\nanswer 2\n"
+    assert err == "said\n" * 3
+
+
+def test_a_slow_reader_gets_all_and_time_still_ends_the_work() -> None:
+    """An answer larger than a pipe, and a reader that takes its time or never comes."""
+    script = """
+import sys, time
+from wasmlrun.supervisor.outbox import Letter
+from wasmlrun.supervisor.parent import supervise
+from wasmlrun.support.messages import Messages
+def work(board):
+    board.deliver(Letter(0, b"x" * 1_000_000, b""))
+    return 0
+sys.exit(supervise(work, lambda death, board: 5, Messages(), float(sys.argv[1])))
+"""
+    for timeout, code in (("30", 0), ("0.5", 5)):
+        command = [sys.executable, "-c", script, timeout]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            if code == 0:
+                time.sleep(0.3)
+                assert len(process.stdout.read()) == 1_000_000
+            assert process.wait(LATE) == code
+
+
+def test_an_answer_that_cannot_be_written_is_told_to_the_child() -> None:
+    script = """
+import os, sys
+from wasmlrun.supervisor.outbox import Letter
+from wasmlrun.supervisor.parent import supervise
+from wasmlrun.support.messages import Messages
+def work(board):
+    try:
+        board.deliver(Letter(0, b"answer", b""))
+    except OSError as e:
+        return e.errno
+    return 0
+sys.exit(supervise(work, lambda death, board: 99, Messages()))
+"""
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([sys.executable, "-c", script], stdout=full, check=False)
+    assert done.returncode == 28
+
+
+def test_half_an_answer_with_an_absurd_size_is_no_answer(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def work(board: Board) -> int:
+        assert board.outbox is not None
+        os.write(board.outbox._letters, struct.pack("<iII", 0, 1 << 31, 1 << 31))
+        time.sleep(LATE)
+        return 0
+
+    code, (death,) = supervised(work)
+    assert (code, death.signal_name) == (99, "SIGKILL")
+    assert capfd.readouterr().out == ""
 
 
 # --- the command: signals and time --------------------------------------------------------------

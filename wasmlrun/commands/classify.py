@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +39,14 @@ def classify_images(
 
     IMAGE is a file, or - for standard input.
     """
-    from wasmlrun.commands.options import report_files, trace_from
+    from wasmlrun.commands.fences import fence_for
+    from wasmlrun.commands.options import limits_of, report_files, trace_from
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
+    from wasmlrun.report.stdout import Gathered
     from wasmlrun.report.views.images import answer
     from wasmlrun.supervisor.blame import supervised
+    from wasmlrun.supervisor.outbox import Letter
     from wasmlrun.supervisor.parent import Death
     from wasmlrun.supervisor.stages import Stage
     from wasmlrun.support.errors import WasmlrunError
@@ -50,7 +54,10 @@ def classify_images(
 
     messages = Messages(verbosity)
     asked = Asked("classify", "image", images)
-    report = open_report(answer, asked, messages, as_json=as_json, files=report_files(wanted))
+    out = Gathered(sys.stdout)
+    report = open_report(
+        answer, asked, messages, as_json=as_json, files=report_files(wanted), stream=out
+    )
 
     def whole() -> int:
         if worker is not None and not worker.endswith(".wasm"):
@@ -63,13 +70,36 @@ def classify_images(
         def work(board: Board) -> int:
             from wasmlrun.vision.source import missing, none_is_there
 
+            def deliver(tell: Callable[[], int]) -> None:
+                out.through = False
+                try:
+                    with messages.aside() as said:
+                        code = tell()
+                    heard = said.getvalue().encode(errors="backslashreplace")
+                    board.deliver(Letter(code, out.taken(), heard))
+                finally:
+                    out.through = True
+
             if none_is_there(images):  # the cheapest and commonest mistake, told before all others
                 return max(report.fail(missing(name), name) for name in images)
             return report.attempt(
-                lambda: _work(images, worker, wanted, board, report, messages, recorder)
+                lambda: _work(images, worker, wanted, board, report, messages, recorder, deliver)
             )
 
-        return supervised(work, told, messages, recorder, again)
+        fence = fence_for(
+            files=(*images, wanted["labels"]),
+            worker=worker,
+            manifest=wanted["manifest"],
+            models=[wanted["model"]],
+            dirs=wanted["dirs"],
+            writable=wanted["writable"],
+            allow_outside=wanted["allow_outside"],
+            cached=not wanted["no_cache"],
+            device=wanted["device"],
+            required=wanted["require_isolation"],
+        )
+        limits = limits_of(wanted)
+        return supervised(work, told, messages, recorder, again, limits=limits, fence=fence)
 
     def again(death: Death, board: Board) -> bool:
         if death.timed_out or board.careful:
@@ -96,6 +126,7 @@ def _work(
     report: Report,
     messages: Messages,
     recorder: Trace | None,
+    deliver: Callable[[Callable[[], int]], None],
 ) -> int:
     """What is done in the child; its exit code.
 

@@ -22,8 +22,7 @@ def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
     Runs the default model, and guests that try to break out of the sandbox; each must be
     refused. Exit code 1 when something is wrong.
     """
-    import time
-
+    from wasmlrun.commands.fences import fence_for
     from wasmlrun.commands.options import report_files
     from wasmlrun.commands.watched import in_child
     from wasmlrun.report.answer import Asked
@@ -31,6 +30,7 @@ def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
     from wasmlrun.report.views.doctor import answer
     from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.errors import EXIT_EXPECTATION, EXIT_OK
+    from wasmlrun.support.limits import Limits
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
@@ -40,11 +40,14 @@ def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
 
     def work(board: Board) -> int:
         from wasmlrun.diagnose.doctor import examine
+        from wasmlrun.support import tempfiles
         from wasmlrun.support.cache import Cache, default_root
 
-        board.timeout, board.deadline = TIMEOUT, time.monotonic() + TIMEOUT
+        tempfiles.adopt()
+
         findings = examine(Cache(default_root(), tell=messages.detail), board, messages)
         report.result(findings)
         return EXIT_OK if findings.healthy else EXIT_EXPECTATION
 
-    return report.run(lambda: in_child(work, report, messages))
+    limits = Limits(timeout=TIMEOUT)
+    return report.run(lambda: in_child(work, report, messages, limits=limits, fence=fence_for()))

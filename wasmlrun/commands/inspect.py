@@ -21,6 +21,7 @@ def command(file: Path, as_json: bool, manifest: bool, verbosity: int) -> int:
     it needs that is missing here, its memory, what built it, and a manifest to start from.
     Nothing is run or compiled; a model is loaded by the engine.
     """
+    from wasmlrun.commands.fences import fence_for
     from wasmlrun.commands.watched import in_child
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import as_it_is, open_report
@@ -41,4 +42,10 @@ def command(file: Path, as_json: bool, manifest: bool, verbosity: int) -> int:
         else:
             report.result(answer(facts))
 
-    return report.run(lambda: in_child(work, report, messages, str(file)))
+    def whole() -> int:
+        # whatever it is: a manifest names files in its folder
+        beside = [file.parent] if file.suffix == ".toml" else []
+        fence = fence_for(files=beside, models=[str(file)])
+        return in_child(work, report, messages, str(file), fence=fence)
+
+    return report.run(whole)

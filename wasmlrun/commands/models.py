@@ -151,6 +151,7 @@ def info(model: str, as_json: bool, verbosity: int) -> int:
     Parameters are the numbers that the file stores as constants, without those that hold
     shapes and indices. A model that is not pulled is described from the catalogue alone.
     """
+    from wasmlrun.commands.fences import fence_for
     from wasmlrun.commands.watched import in_child
     from wasmlrun.report.views import models
 
@@ -160,7 +161,7 @@ def info(model: str, as_json: bool, verbosity: int) -> int:
     def work(board: Board) -> None:
         report.result(models.facts(*_facts(model, board)))
 
-    return report.run(lambda: in_child(work, report, messages))
+    return report.run(lambda: in_child(work, report, messages, fence=fence_for(models=[model])))
 
 
 def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, str]]]:

@@ -19,7 +19,7 @@ from wasmlrun.commands.reader import (
     Whole,
 )
 from wasmlrun.report.registry import FILES
-from wasmlrun.support.limits import MOST, MOST_SECONDS, TABLE, Limit
+from wasmlrun.support.limits import MOST, MOST_SECONDS, TABLE, Limit, Limits
 
 if TYPE_CHECKING:
     from wasmlrun.engines.pool import EnginePool
@@ -97,6 +97,12 @@ LIMITS = (
     *map(_limit, TABLE.values()),
 )
 """The limits a worker runs under."""
+ISOLATION = Option(
+    ("--require-isolation",),
+    "require_isolation",
+    "An error where this system lacks one of the walls around the work.",
+    Flag(),
+)
 DIRS = Option(
     ("--dir",),
     "dirs",
@@ -108,7 +114,7 @@ REPORT_FILES = tuple(
     Option((f"--{name}",), name, help, File(), "FILE") for name, help in FILES.items()
 )
 """The forms of an answer that are written to a file."""
-ALL = (BACKEND, *DEVICE, *LIMITS, CACHE, TRACE, *VERBOSITY)
+ALL = (BACKEND, *DEVICE, *LIMITS, ISOLATION, CACHE, TRACE, *VERBOSITY)
 """What every command that runs a guest has."""
 
 
@@ -157,6 +163,13 @@ def engines_from(
         warn=messages.warn,
         tell=messages.detail,
     )
+
+
+def limits_of(values: Mapping[str, Any]) -> Limits:
+    """The limits of the command line alone, which hold before a manifest is read."""
+    from wasmlrun.support.limits import with_limits
+
+    return with_limits(Limits(), chosen_limits(values))
 
 
 def chosen_limits(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,14 @@ def run_worker(
     command line. Without a manifest these options are all that the program gets; there is
     never a network.
     """
-    from wasmlrun.commands.options import cache_from, chosen_limits, engines_from, trace_from
+    from wasmlrun.commands.fences import fence_for
+    from wasmlrun.commands.options import (
+        cache_from,
+        chosen_limits,
+        engines_from,
+        limits_of,
+        trace_from,
+    )
     from wasmlrun.commands.watched import in_child
     from wasmlrun.report.reporter import silent
     from wasmlrun.supervisor.stages import Board
@@ -98,7 +105,20 @@ def run_worker(
     def whole() -> int:
         nonlocal recorder
         recorder = trace_from(trace, messages)
-        return in_child(work, report, messages, trace=recorder)
+        fence = fence_for(
+            files=[body],
+            worker=worker,
+            manifest=manifest,
+            models=models,
+            dirs=dirs,
+            writable=writable,
+            allow_outside=rest["allow_outside"],
+            cached=not rest["no_cache"],
+            device=rest["device"],
+            required=rest["require_isolation"],
+        )
+        limits = limits_of(rest)
+        return in_child(work, report, messages, trace=recorder, limits=limits, fence=fence)
 
     return report.run(whole)
 

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from wasmlrun.supervisor.parent import Death
     from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.support.limits import Limits
     from wasmlrun.support.messages import Messages
     from wasmlrun.trace.recorder import Trace
+    from wasmlrun.walls.child import Fence
 
 
 def in_child(
@@ -22,6 +24,9 @@ def in_child(
     messages: Messages,
     subject: str | None = None,
     trace: Trace | None = None,
+    *,
+    limits: Limits | None = None,
+    fence: Fence | None = None,
 ) -> int:
     """Work that native code may crash, and whatever it ends with told as of `subject`.
 
@@ -34,4 +39,4 @@ def in_child(
     def attempted(board: Board) -> int:
         return report.attempt(lambda: work(board), subject)
 
-    return supervised(attempted, told, messages, trace)
+    return supervised(attempted, told, messages, trace, limits=limits, fence=fence)

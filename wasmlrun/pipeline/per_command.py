@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wasmlrun.pipeline.expectation import unmet
@@ -31,11 +31,13 @@ def classify(
     host: Host,
     report: Report,
     messages: Messages,
+    deliver: Callable[[Callable[[], int]], None] | None = None,
 ) -> int:
     """Classify images and report them in their order; one that fails does not stop the rest.
 
     The host's board has the clock: it starts here unless it runs already. Images that the board
-    says are done are left out.
+    says are done are left out. `deliver` is given what tells an image's outcome and returns the
+    exit code so far; it sees to it that it counts once.
 
     Returns the exit code: of the first failure, else whether expectations were met.
 
@@ -49,8 +51,7 @@ def classify(
     if plan.chosen:
         messages.detail(plan.chosen)
     board = host.board
-    board.timeout = plan.limits.timeout
-    board.deadline = board.deadline or time.monotonic() + plan.limits.timeout
+    board.lower_timeout(plan.limits.timeout)
     bound_memory(plan.limits.process_memory)
     host = hosted(plan, replace(host, clock=Clock(board.deadline)))
     with quick_handover():
@@ -65,8 +66,11 @@ def classify(
     answered = False
     for image, outcome in classifier.outcomes(images[board.done :]):
         answered = answered or not isinstance(outcome, WasmlrunError)
-        code = _report(image.name, outcome, report, messages)
-        board.report(board.done + 1, _combined(board.code, code))
+        tell = partial(_report, image.name, outcome, report, messages)
+        if deliver is not None:
+            deliver(lambda tell=tell: _combined(board.code, tell()))  # type: ignore[misc]
+        else:
+            board.report(board.done + 1, _combined(board.code, tell()))
         if isinstance(outcome, LimitExceeded) and outcome.limit == "timeout":
             break  # the clock is for the whole command: nothing can follow
     note = about_model(plan.shown_model)

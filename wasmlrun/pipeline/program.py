@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,8 +111,7 @@ def run_program(
     """
     limits, board = host.limits, host.board
     bound_memory(limits.process_memory)
-    board.timeout = limits.timeout
-    board.deadline = time.monotonic() + limits.timeout
+    board.lower_timeout(limits.timeout)
     host = replace(host, clock=Clock(board.deadline))
     linked = host.worker(path).linked(host.grant)
     try:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TextIO, TypeVar
 
 from wasmlrun.report.answer import Answer, Asked, Renderer
 from wasmlrun.report.registry import for_files, for_stream
-from wasmlrun.support.errors import EXIT_OK, WasmlrunError
+from wasmlrun.support.errors import EXIT_OK, CannotWrite, WasmlrunError, of_the_system
 from wasmlrun.support.failure import Failure, failure_of
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.records import NOTHING
@@ -50,6 +51,10 @@ class Reporter(Generic[R_contra]):
             return action() or EXIT_OK
         except WasmlrunError as error:
             return self.fail(error, subject)
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            return self.fail(of_the_system(e), subject)
 
     def prepare(self) -> None:
         """Get ready what a result will need; to be called while there is time."""
@@ -65,7 +70,8 @@ class Reporter(Generic[R_contra]):
     def failure(self, failure: Failure) -> None:
         """Tell a failure, on stderr too."""
         for renderer in self._renderers:
-            renderer.failure(failure)
+            with suppress(CannotWrite):  # stderr is told in any case
+                renderer.failure(failure)
         self._messages.failure(failure)
 
     def fail(self, error: WasmlrunError, subject: str | None = None) -> int:

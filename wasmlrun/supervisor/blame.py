@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from wasmlrun.supervisor import parent
 from wasmlrun.supervisor.parent import Death
 from wasmlrun.supervisor.stages import Board, Stage
+from wasmlrun.support import tempfiles
 from wasmlrun.support.errors import (
     EXIT_INTERRUPTED,
     BadImage,
@@ -15,9 +17,13 @@ from wasmlrun.support.errors import (
     LimitExceeded,
     WasmlrunError,
     WorkerFailed,
+    of_the_system,
 )
-from wasmlrun.support.limits import Limits, timeout_error
+from wasmlrun.support.limits import Limits, exceeded, timeout_error
 from wasmlrun.support.messages import Messages
+from wasmlrun.support.process import bound_memory
+from wasmlrun.support.records import replace
+from wasmlrun.walls.child import Fence, stand
 
 if TYPE_CHECKING:
     from wasmlrun.trace.recorder import Trace
@@ -29,12 +35,35 @@ def supervised(
     messages: Messages,
     trace: Trace | None = None,
     again: Callable[[Death, Board], bool] = lambda death, board: False,
+    *,
+    limits: Limits | None = None,
+    fence: Fence | None = None,
 ) -> int:
     """Do a command's work in a child and return its exit code; the trace hears how it ended.
 
     A child that died is an error, which `told` tells the user; it returns the exit code, or
     None to have the rest of the work done. With `again` the same work is tried once more.
+
+    Time and memory of the `limits`, and the walls of the `fence`, hold from the first byte on that
+    the child reads. Without a fence the child may do what its user may.
     """
+    bounds = limits or Limits()
+
+    def bounded(board: Board) -> int:
+        try:
+            bound_memory(bounds.process_memory)
+            if fence is not None:
+                stand(_with_place_for_files(fence))
+            return work(board)
+        except WasmlrunError as error:
+            return _fail(error, messages)
+        except MemoryError:
+            what = "the command takes more"
+            return _fail(exceeded("process_memory", bounds.process_memory, what), messages)
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            return _fail(of_the_system(e), messages)
 
     def on_death(death: Death, board: Board) -> int | None:
         if again(death, board):
@@ -44,10 +73,25 @@ def supervised(
             trace.instant("killed", error=error.message)
         return told(error, death, board)
 
-    code = parent.supervise(work, on_death, messages)
+    code = parent.supervise(bounded, on_death, messages, bounds.timeout)
     if trace is not None and code == EXIT_INTERRUPTED:
         trace.instant("interrupted")
     return code
+
+
+def _fail(error: WasmlrunError, messages: Messages) -> int:
+    messages.error(error)
+    return error.exit_code
+
+
+def _with_place_for_files(fence: Fence) -> Fence:
+    """The fence with the folder for temporary files inside."""
+    place = tempfiles.own_folder()
+    if place is None or fence.reach is None:
+        return fence
+    if "tempfile" in sys.modules:
+        tempfiles.adopt()
+    return replace(fence, reach=replace(fence.reach, writing=(*fence.reach.writing, place)))
 
 
 def error_of(death: Death, timeout: float) -> WasmlrunError:

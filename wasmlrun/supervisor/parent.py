@@ -18,11 +18,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
+from wasmlrun.supervisor.outbox import Inbox
 from wasmlrun.supervisor.stages import Board, Doing
+from wasmlrun.support import tempfiles
 from wasmlrun.support.errors import EXIT_BROKEN_PIPE, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.records import Record
+from wasmlrun.walls.child import in_own_group
 
 GRACE = 0.3
 """Seconds past the deadline that a child has to end by itself and say why."""
@@ -49,13 +53,17 @@ def supervise(
     work: Callable[[Board], int],
     on_death: Callable[[Death, Board], int | None],
     messages: Messages,
+    timeout: float | None = None,
 ) -> int:
     """Do the work in a child and return its exit code.
 
     `on_death` tells the user about a child that was killed or crashed and returns the exit
-    code, or None to have the work done again; the board still says how far it had come.
+    code, or None to have the work done again; the board still says how far it had come. The
+    clock, `timeout` in seconds, runs from here on: whatever the child reads may be hostile.
     """
     board = Board()
+    if timeout is not None:
+        board.timeout, board.deadline = timeout, time.monotonic() + timeout
     if not hasattr(os, "fork"):
         messages.use_own_descriptor()
         return _unsupervised(work, board, on_death)
@@ -72,20 +80,23 @@ def supervise(
 def _in_child(work: Callable[[Board], int], board: Board, messages: Messages) -> int | Death:
     sys.stdout.flush()
     sys.stderr.flush()
-    alive, held_by_child = os.pipe()
-    with _Signals() as signals:
+    parent, inbox = os.getpid(), Inbox()
+    with _Signals() as signals, tempfiles.handed_down():
         child = os.fork()
         if child == 0:
-            os.close(alive)
+            board.outbox = inbox.for_child()
             signals.leave_to_parent()
-            _die_with_parent()
+            in_own_group()
+            _die_with_parent(parent)
             _exit_with(work, board, messages)
-        os.close(held_by_child)
+        inbox.for_parent()
         try:
-            timed_out, asked = _wait(child, alive, board, signals)
+            timed_out, asked = _wait(child, inbox, board, signals)
         finally:
-            os.close(alive)
-        _, status = os.waitpid(child, 0)
+            inbox.close()
+            # it is over, or has closed what it had to keep open
+            _kill(child)
+            _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM:
         asked = asked or signal.SIGTERM  # both were asked to end, and the child heard it first
     if asked is None and not timed_out and os.WIFEXITED(status):
@@ -100,26 +111,54 @@ def _in_child(work: Callable[[Board], int], board: Board, messages: Messages) ->
 
 
 def _wait(
-    child: int, alive: int, board: Board, signals: _Signals
+    child: int, inbox: Inbox, board: Board, signals: _Signals
 ) -> tuple[bool, signal.Signals | None]:
-    """Until the child ends; kill it when its time is over or a signal asks for the end."""
+    """Until the child ends, its answers written meanwhile; kill it when its time is over or a
+    signal asks for the end.
+    """
     timed_out, asked = False, None
-    while True:
+    while not inbox.ended or inbox.writing is not None:
         patience: float | None = _UNKNOWN_DEADLINE
         if timed_out or asked is not None:
-            patience = None
+            patience = GRACE if inbox.writing is not None else None
         elif board.deadline:
             patience = max(0.0, board.deadline + GRACE - time.monotonic())
-        ready, _, _ = select.select([alive, signals.pipe], [], [], patience)
+        reading = [signals.pipe] if inbox.ended else [inbox.letters, signals.pipe]
+        writing = [inbox.writing] if inbox.writing is not None else []
+        ready, able, _ = select.select(reading, writing, [], patience)
         if signals.pipe in ready:
             asked = signals.read() or asked
-        if alive in ready:  # the child's end was closed: it is over
-            return timed_out, asked
-        timed_out = (
+        if able:
+            inbox.write()
+            code = inbox.written()
+            if code is not None:
+                board.report(board.done + 1, code)
+                inbox.tell(0)
+        elif inbox.letters in ready and not inbox.receive():
+            _kill(child)  # it sends what this program does not
+        timed_out = timed_out or (
             asked is None and bool(board.deadline) and (time.monotonic() >= board.deadline + GRACE)
         )
         if timed_out or asked is not None:
-            os.kill(child, signal.SIGKILL)
+            _kill(child)
+            if inbox.writing is not None and asked is not None:
+                break  # nobody reads the answer, and somebody wants the end
+            if inbox.writing is not None and time.monotonic() >= board.deadline + 2 * GRACE:
+                break
+    return timed_out, asked
+
+
+def _kill(child: int) -> None:
+    """The child and whatever it started."""
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+    _kill_group(child)
+
+
+def _kill_group(child: int) -> None:
+    """What a child may have left in its own process group. A group has its first one's number."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child, signal.SIGKILL)
 
 
 class _Signals:
@@ -172,9 +211,8 @@ def _exit_with(work: Callable[[Board], int], board: Board, messages: Messages) -
         os._exit(code)
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """A parent that is killed takes its child along."""
-    parent = os.getppid()
     if sys.platform == "linux":
         import ctypes
 
@@ -195,9 +233,8 @@ def _die_with_parent() -> None:
 def clean_up_after(child: int) -> None:
     """Remove temporary files that a process left which ended without doing so."""
     from wasmlrun.support.cache import Cache, default_root
-    from wasmlrun.support.tempfiles import remove_leftovers
 
-    remove_leftovers(child)
+    tempfiles.remove_leftovers(child)
     Cache(default_root()).remove_leftovers(child)
 
 

@@ -11,10 +11,12 @@ import os
 import struct
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 
+from wasmlrun.supervisor.outbox import Letter, Outbox
 from wasmlrun.support.records import Record
 
 
@@ -56,6 +58,8 @@ class Board:
         """
         self._memory = mmap.mmap(memory, _TOTAL)
         self._lock = threading.Lock()
+        self.outbox: Outbox | None = None
+        """In a child: where its answers go."""
 
     @contextmanager
     def doing(self, stage: Stage, what: str) -> Iterator[None]:
@@ -108,6 +112,13 @@ class Board:
     def deadline(self, value: float) -> None:
         self._set(deadline=value)
 
+    def lower_timeout(self, seconds: float) -> None:
+        """A time limit that became known later; the clock runs since the work began."""
+        if not self.deadline:
+            self._set(timeout=seconds, deadline=time.monotonic() + seconds)
+        elif seconds < self.timeout:
+            self._set(timeout=seconds, deadline=self.deadline - self.timeout + seconds)
+
     @property
     def done(self) -> int:
         """How many images have been reported."""
@@ -117,6 +128,19 @@ class Board:
     def code(self) -> int:
         """The exit code of what has been reported."""
         return self._header()[3]
+
+    def deliver(self, letter: Letter) -> None:
+        """Have an image's answer written to the streams, and counted, exactly once.
+
+        Raises OSError when it cannot be written.
+        """
+        if self.outbox is not None:
+            self.outbox.send(letter)
+            return
+        for stream, data in ((sys.stdout, letter.out), (sys.stderr, letter.err)):
+            stream.write(data.decode(errors="surrogateescape"))
+            stream.flush()
+        self.report(self.done + 1, letter.code)
 
     def report(self, done: int, code: int) -> None:
         """Say how many images have been reported and with which exit code."""

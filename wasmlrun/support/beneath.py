@@ -26,6 +26,8 @@ _NO_WAITING = (
     | getattr(os, "O_BINARY", 0)
 )
 _FOLDER = getattr(os, "O_DIRECTORY", 0)
+# to pass through a folder it need not be readable
+_PASS = getattr(os, "O_PATH", os.O_RDONLY)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 # linux/openat2.h; the call has this number on every architecture
@@ -132,7 +134,7 @@ def _opened(path: Path, within: Path | None, flags: int) -> int:
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(within)):
             raise Outside(path, within)
         return os.open(path, flags)
-    root = os.open(within, os.O_RDONLY | _FOLDER | getattr(os, "O_CLOEXEC", 0))
+    root = os.open(within, _PASS | _FOLDER | getattr(os, "O_CLOEXEC", 0))
     try:
         found = _by_the_kernel(root, inner, flags)
         return found if found is not None else _step_by_step(root, inner, flags)
@@ -187,7 +189,7 @@ def _step_by_step(root: int, inner: Path, flags: int) -> int:
                     raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
                 os.close(entered.pop())
                 continue
-            step = flags if not waiting else os.O_RDONLY | _FOLDER | _NO_WAITING
+            step = flags if not waiting else _PASS | _FOLDER | getattr(os, "O_CLOEXEC", 0)
             try:
                 found = os.open(part, step | _NO_LINK, dir_fd=entered[-1])
             except OSError as e:

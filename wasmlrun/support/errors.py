@@ -1,17 +1,19 @@
 """Every failure a user can meet: what happened, what to do, and the process's exit code.
 
 Exit codes: 0 success, 1 expectation not met, 2 usage, 3 bad input, 4 the worker failed,
-5 a limit was hit, 70 a bug in wasmlrun itself, 130 Ctrl-C, 143 SIGTERM.
+5 a limit was hit, 70 a bug in wasmlrun itself, 74 the system refused, 130 Ctrl-C, 143 SIGTERM.
 """
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 EXIT_OK = 0
 EXIT_EXPECTATION = 1
 EXIT_USAGE = 2
 EXIT_BUG = 70
+EXIT_SYSTEM = 74
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 EXIT_TERMINATED = 143
@@ -103,3 +105,29 @@ class LimitExceeded(WasmlrunError):
         super().__init__(message, hint)
         self.limit = limit
         """The limit's name."""
+
+
+class SystemRefused(WasmlrunError):
+    """The system did not let this program read or write something that it needs."""
+
+    code = "system"
+    exit_code = EXIT_SYSTEM
+
+
+class CannotWrite(SystemRefused):
+    """The answer cannot be written to where it belongs."""
+
+
+def of_the_system(error: OSError) -> WasmlrunError:
+    """What the system says that nobody expected, as an error of ours: it is no bug."""
+    where = f" ({error.filename})" if isinstance(error.filename, str) else ""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return LimitExceeded(
+            f"no more files can be opened: {error.strerror}{where}",
+            "the limit is the system's (ulimit -n); does the worker open many files?",
+            limit="descriptors",
+        )
+    hint = "free some space, or name another place"
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    reason = error.strerror or str(error)
+    return SystemRefused(f"the system refused: {reason}{where}", hint if full else None)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from wasmlrun.support.errors import WasmlrunError
@@ -16,6 +20,7 @@ class Messages:
     def __init__(self, verbosity: int = 0, stream: TextIO | None = None) -> None:
         self.verbosity = verbosity
         self.stream = stream if stream is not None else sys.stderr
+        self._aside: tuple[int, io.StringIO] | None = None
 
     def use_own_descriptor(self) -> None:
         """Write to a copy of file descriptor 2, which may be muted for native libraries."""
@@ -23,6 +28,16 @@ class Messages:
             self.stream = open(  # noqa: PTH123, SIM115 - a descriptor, as long as the process
                 os.dup(2), "w", encoding=self.stream.encoding, errors="backslashreplace"
             )
+
+    @contextmanager
+    def aside(self) -> Iterator[io.StringIO]:
+        """What this thread says while the block runs is kept, not written."""
+        kept = io.StringIO()
+        self._aside = (threading.get_ident(), kept)
+        try:
+            yield kept
+        finally:
+            self._aside = None
 
     def error(self, error: WasmlrunError) -> None:
         """An error, as `failure` tells it."""
@@ -65,8 +80,13 @@ class Messages:
             self.stream.flush()
 
     def _write(self, text: str) -> None:
-        self.stream.write(text + "\n")
-        self.stream.flush()
+        aside = self._aside
+        if aside is not None and aside[0] == threading.get_ident():
+            aside[1].write(text + "\n")
+            return
+        with suppress(OSError):  # nobody could be told
+            self.stream.write(text + "\n")
+            self.stream.flush()
 
 
 def _traceback(error: BaseException) -> str:

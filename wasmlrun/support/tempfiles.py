@@ -1,28 +1,36 @@
 """Private temporary files: readable by their user alone, gone when their process is.
 
-They lie in a folder that carries the process's number, so that whoever outlives the process
-(its supervisor, or the next run) can remove what a killed one left.
+They lie in a folder that carries the process's number and chance in its name, so that nobody can
+take the name before, and whoever outlives the process (its supervisor, or the next run) can remove
+what a killed one left.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from wasmlrun.support.model_source import ModelSource
 
+_VARIABLES = ("TMPDIR", "TEMP", "TMP")
+_handed_down: Path | None = None
+
 
 @contextmanager
 def model_file(source: ModelSource) -> Iterator[Path]:
-    """A one-part model as a file of mode 0600, alone in a folder: models may name neighbours."""
+    """A one-part model as a file of mode 0600, alone in a folder: models may name neighbours.
+
+    Raises OSError when there is no place for it.
+    """
     with private_folder() as common:
         folder = common / os.urandom(8).hex()
         folder.mkdir(mode=0o700)
         path = folder / f"model{source.encoding.suffix}"
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         try:
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, no path
                 file.write(source.parts[0])
             yield path
@@ -33,51 +41,116 @@ def model_file(source: ModelSource) -> Iterator[Path]:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """This process's temporary folder, removed on exit when it is empty."""
-    folder = _root() / str(os.getpid())
-    folder.mkdir(mode=0o700, exist_ok=True)
-    _sweep()
+    """A folder of this process's own, empty again afterwards. Raises OSError."""
+    if _handed_down is not None:
+        yield _handed_down
+        return
+    sweep()
+    folder = _made()
     try:
         yield folder
     finally:
-        with suppress(OSError):  # another thread's file is still in it
+        with suppress(OSError):
             folder.rmdir()
+
+
+@contextmanager
+def handed_down() -> Iterator[None]:
+    """A folder for a child that is forked off meanwhile, removed with all that is in it.
+
+    Where none can be made, that is told when one is needed.
+    """
+    global _handed_down
+    before = _handed_down
+    folder: Path | None = None
+    with suppress(OSError):
+        folder = _made()
+        _handed_down = folder
+    try:
+        yield
+    finally:
+        _handed_down = before
+        if folder is not None:
+            _remove(folder)
+
+
+def own_folder() -> Path | None:
+    """The folder that was handed down to this process."""
+    return _handed_down
+
+
+def adopt() -> None:
+    """Let Python's `tempfile` use the folder that was handed down: no other may be written."""
+    if _handed_down is not None:
+        import tempfile
+
+        tempfile.tempdir = str(_handed_down)
 
 
 def remove_leftovers(process: int) -> None:
     """Remove what a process that has ended left behind."""
-    folder = _root() / str(process)
-    if folder.is_dir():
-        import shutil
-
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _root() -> Path:
-    """This user's folder for temporary files. Raises OSError when it cannot be had."""
-    import tempfile  # costly to import; nothing on the warm path needs a temporary file
-
-    user = os.getuid() if hasattr(os, "getuid") else "user"
-    root = Path(tempfile.gettempdir()) / f"wasmlrun-{user}"
-    root.mkdir(mode=0o700, exist_ok=True)
-    if hasattr(os, "getuid") and (root.is_symlink() or root.stat().st_uid != os.getuid()):
-        raise PermissionError(13, f"{root} belongs to another user")
-    return root
+    with suppress(OSError):
+        for folder in _temporary().glob(f"{_beginning()}-{process}-*"):
+            if not folder.is_symlink():
+                _remove(folder)
 
 
-def _sweep() -> None:
-    for folder in _root().iterdir():
-        if folder.name.isdigit() and not _is_running(int(folder.name)):
-            remove_leftovers(int(folder.name))
+def sweep() -> None:
+    """Remove what processes of this user left that are no more."""
+    beginning = f"{_beginning()}-"
+    with suppress(OSError), os.scandir(_temporary()) as found:
+        for entry in found:
+            if not entry.name.startswith(beginning):
+                continue
+            number = entry.name.removeprefix(beginning).partition("-")[0]
+            with suppress(OSError):
+                about = entry.stat(follow_symlinks=False)
+                mine = not hasattr(os, "getuid") or about.st_uid == os.getuid()
+                mine = mine and stat.S_ISDIR(about.st_mode)
+                if mine and number.isdigit() and not is_running(int(number)):
+                    _remove(Path(entry.path))
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether there is a process of this number."""
     if os.name != "posix":
         return True  # signal 0 is no question there
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
     return True
+
+
+def _made() -> Path:
+    """A fresh folder, of mode 0700. Raises OSError."""
+    folder = _temporary() / f"{_beginning()}-{os.getpid()}-{os.urandom(8).hex()}"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def _beginning() -> str:
+    return f"wasmlrun-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+
+
+def _temporary() -> Path:
+    """Where temporary files go, as `tempfile` has it, whose import a warm run does without."""
+    if os.name != "posix":
+        import tempfile
+
+        return Path(tempfile.gettempdir())
+    for place in (*map(os.environ.get, _VARIABLES), "/tmp", "/var/tmp", "/usr/tmp"):
+        if place and os.access(place, os.W_OK | os.X_OK):
+            return Path(place).absolute()
+    return Path.cwd()
+
+
+def _remove(folder: Path) -> None:
+    try:
+        folder.rmdir()  # empty, as a rule
+    except OSError:
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)

@@ -16,7 +16,7 @@ from wasmlrun.walls.system import Architecture, architecture, prctl
 
 REFUSED = (
     *("execve", "execveat", "fork", "vfork"),
-    *("socket", "io_uring_setup", "io_uring_enter", "io_uring_register"),
+    *("io_uring_setup", "io_uring_enter", "io_uring_register"),
     *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "pidfd_getfd"),
     *("tkill", "pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo"),
     *("init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot"),
@@ -33,6 +33,8 @@ REFUSED = (
 # linux/sched.h
 _THREAD = 0x00010000
 _NAMESPACES = 0x7E020080
+# AF_INET, AF_INET6, and AF_NETLINK, by which addresses are looked up
+_INTERNET = (2, 10, 16)
 # asm-generic/ioctls.h: typing into the terminal, the console's own, another line discipline
 _TERMINAL = (0x5412, 0x541C, 0x5423)
 
@@ -45,8 +47,11 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
 
 
-def program(known: Architecture, process: int) -> list[bpf.Instruction]:
-    """The filter for a process of this number, which may send signals to itself alone."""
+def program(known: Architecture, process: int, *, network: bool = False) -> list[bpf.Instruction]:
+    """The filter for a process of this number, which may send signals to itself alone.
+
+    With `network` it may open sockets of the Internet's families.
+    """
     numbers = known.numbers
     steps: list[bpf.Instruction] = [
         bpf.caller(),
@@ -65,6 +70,7 @@ def program(known: Architecture, process: int) -> list[bpf.Instruction]:
         bpf.equal(numbers["tgkill"], "one process"),
         bpf.equal(numbers["prlimit64"], "limit"),
         bpf.equal(numbers["ioctl"], "ioctl"),
+        bpf.equal(numbers["socket"], "socket" if network else "refused"),
         bpf.allow(),
         # threads are made, processes are not
         bpf.Label("clone"),
@@ -77,6 +83,10 @@ def program(known: Architecture, process: int) -> list[bpf.Instruction]:
         bpf.Label("one process"),
         bpf.argument(0),
         bpf.equal(process, "allowed", "refused"),
+        bpf.Label("socket"),
+        bpf.argument(0),
+        *(bpf.equal(family, "allowed") for family in _INTERNET[:-1]),
+        bpf.equal(_INTERNET[-1], "allowed", "refused"),
         bpf.Label("ioctl"),
         bpf.argument(1),
         *(bpf.equal(request, "refused") for request in _TERMINAL),
@@ -91,7 +101,7 @@ def program(known: Architecture, process: int) -> list[bpf.Instruction]:
     return steps
 
 
-def refuse_calls() -> None:
+def refuse_calls(*, network: bool = False) -> None:
     """Install the filter for this thread and all that it starts, for good.
 
     Raises OSError where the kernel has no such filters, or this processor is not known.
@@ -99,6 +109,6 @@ def refuse_calls() -> None:
     known = architecture()
     if known is None:
         raise OSError(errno.ENOSYS, "no filter for this system")
-    code = bpf.assembled(program(known, os.getpid()))
+    code = bpf.assembled(program(known, os.getpid(), network=network))
     filtering = _Program(len(code) // 8, code)
     prctl(_SET_SECCOMP, _FILTER, ctypes.byref(filtering))

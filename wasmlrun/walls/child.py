@@ -19,6 +19,15 @@ MAX_FILE_BYTES = 16 << 30
 _NO_NEW_PRIVILEGES = 38
 
 
+class Fence(Record):
+    """How a command's working process is walled in."""
+
+    reach: Reach | None = None
+    """None leaves files as they are."""
+    required: bool = False
+    """Whether a wall that cannot stand is an error."""
+
+
 class Wall(Record):
     """One wall, and whether it stands."""
 
@@ -27,17 +36,20 @@ class Wall(Record):
     """Why it does not stand."""
 
 
-def stand(reach: Reach | None, *, required: bool = False) -> list[Wall]:
+def stand(fence: Fence) -> list[Wall]:
     """Put up the walls around this process, which has one thread, for good.
 
-    With `reach` None files stay as they are. What the system does not have is left out.
+    What the system does not have is left out.
 
-    Raises UsageFault with `required` for a wall that cannot stand.
+    Raises UsageFault for a wall that is required and cannot stand.
     """
+    reach = fence.reach
 
     def restrict() -> None:
         assert reach is not None
-        files.restrict_files(readable(reach), writable(reach), devices(reach))
+        files.restrict_files(
+            readable(reach), writable(reach), devices(reach), network=reach.network
+        )
 
     wanted: list[tuple[str, Callable[[], None]]] = [
         ("no new privileges", lambda: prctl(_NO_NEW_PRIVILEGES, 1)),
@@ -45,7 +57,8 @@ def stand(reach: Reach | None, *, required: bool = False) -> list[Wall]:
     ]
     if reach is not None:
         wanted.append(("files", restrict))
-    wanted.append(("system calls", calls.refuse_calls))
+    network = reach is not None and reach.network
+    wanted.append(("system calls", lambda: calls.refuse_calls(network=network)))
     walls = []
     for name, put_up in wanted:
         missing = None
@@ -56,7 +69,7 @@ def stand(reach: Reach | None, *, required: bool = False) -> list[Wall]:
             missing = e.strerror or str(e)
         walls.append(Wall(name, missing))
     fallen = [f"{wall.name}: {wall.missing}" for wall in walls if wall.missing is not None]
-    if required and fallen:
+    if fence.required and fallen:
         raise UsageFault(
             f"--require-isolation: this system lacks a wall ({'; '.join(fallen)})",
             "wasmlrun doctor says what there is; a newer Linux kernel has all of them",

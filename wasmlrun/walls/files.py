@@ -53,11 +53,16 @@ def version() -> int:
 
 
 def restrict_files(
-    reading: Iterable[Path], writing: Iterable[Path], devices: Iterable[Path] = ()
+    reading: Iterable[Path],
+    writing: Iterable[Path],
+    devices: Iterable[Path] = (),
+    *,
+    network: bool = False,
 ) -> None:
     """Leave this thread, and all that it starts, these files and what is beneath these folders.
 
-    Paths that do not exist are left out. Nothing may be executed, no TCP connection made.
+    Paths that do not exist are left out. Nothing may be executed and, without
+    `network`, no TCP connection made.
 
     Raises OSError where the kernel has no Landlock.
     """
@@ -66,9 +71,9 @@ def restrict_files(
         raise OSError(errno.ENOSYS, "this kernel has no Landlock")
     handled = _FIRST | (_REFER if known >= 2 else 0) | (_TRUNCATE if known >= 3 else 0)
     handled |= _IOCTL_DEV if known >= 5 else 0
-    network = _BIND_TCP | _CONNECT_TCP if known >= 4 else 0
+    tcp = _BIND_TCP | (0 if network else _CONNECT_TCP) if known >= 4 else 0
     scope = _ABSTRACT_SOCKETS | _SIGNALS if known >= 6 else 0
-    fields = struct.pack("<QQQ", handled, network, scope)
+    fields = struct.pack("<QQQ", handled, tcp, scope)
     # a kernel takes the fields that it knows
     size = 24 if known >= 6 else 16 if known >= 4 else 8
     rules = call("landlock_create_ruleset", ctypes.c_char_p(fields), size, 0)
@@ -79,7 +84,8 @@ def restrict_files(
             (devices, _READ | _WRITE_FILE | _IOCTL_DEV),
         ):
             for path in paths:
-                with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+                # what is missing, or no file at all, stays closed
+                with suppress(OSError):
                     _allow(rules, path, rights & handled)
         call("landlock_restrict_self", rules, 0)
     finally:

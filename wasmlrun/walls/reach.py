@@ -16,6 +16,11 @@ _SYSTEM = (
     *("/sys/bus", "/sys/class", "/dev/zero", "/dev/random", "/dev/urandom"),
 )
 _PACKAGE = Path(__file__).parents[1]
+# names of hosts, and whom to trust
+_NETWORK = (
+    *("/etc/hosts", "/etc/host.conf", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/gai.conf"),
+    *("/etc/ssl", "/etc/ca-certificates", "/etc/pki", "/run/systemd/resolve"),
+)
 _GRAPHICS = ("/dev/dri", "/dev/accel", "/dev/kfd", "/dev/nvidia0", "/dev/nvidiactl")
 
 
@@ -26,6 +31,8 @@ class Reach(Record):
     writing: tuple[Path, ...] = ()
     anywhere: bool = False
     """Whether everything may be read, as `--allow-outside` wants it."""
+    network: bool = False
+    """Whether a worker may be allowed to send requests; the host sends them for it."""
     graphics: bool = False
     """Whether a graphics card or an accelerator is to be used."""
 
@@ -34,16 +41,13 @@ def readable(reach: Reach) -> list[Path]:
     """All that may be read."""
     if reach.anywhere:
         return [Path("/")]
-    # where Python, its packages and this one are, and this process's own facts
-    own = [
-        sys.prefix,
-        sys.base_prefix,
-        sys.exec_prefix,
-        *filter(None, sys.path),
-        str(_PACKAGE.parent),
-    ]
-    own += [f"/proc/{os.getpid()}"]
+    # where Python, its packages and this one are, and this process's own facts; the first entry is
+    # where the program started, which may be the current folder
+    own = [sys.prefix, sys.base_prefix, sys.exec_prefix, *filter(os.path.isabs, sys.path[1:])]
+    own += [str(_PACKAGE.parent), f"/proc/{os.getpid()}"]
     found = [Path(place) for place in dict.fromkeys((*_SYSTEM, *own))]
+    if reach.network:
+        found += [Path(place) for place in (*_NETWORK, os.environ.get("SSL_CERT_FILE")) if place]
     return [*found, *reach.reading]
 
 
