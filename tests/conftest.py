@@ -110,9 +110,7 @@ def invoke(
     The work is not forked off: this process has threads of both engines by now, and a child
     would wait for them for ever. What the supervisor does is tested with `run_cli`.
     """
-    monkeypatch.setattr(
-        parent, "supervise", lambda work, on_death, messages, timeout=None: work(Board())
-    )
+    monkeypatch.setattr(parent, "supervise", lambda work, *_: work(Board()))
 
     def run(*args: str | Path) -> Outcome:
         from wasmlrun.cli import invoke as invoke_cli

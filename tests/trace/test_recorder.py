@@ -201,7 +201,7 @@ def test_without_being_asked_nothing_of_it_is_imported(tmp_path: Path, make_work
 import sys
 sys.argv = ["wasmlrun", "run", {str(worker)!r}]
 from wasmlrun.supervisor import parent
-parent.supervise = lambda work, on_death, messages, timeout: work(parent.Board())
+parent.supervise = lambda work, *_: work(parent.Board())
 from wasmlrun.cli import invoke
 invoke(sys.argv[1:])
 print([m for m in sys.modules if m.startswith("wasmlrun.trace.") and m != "wasmlrun.trace.spans"],

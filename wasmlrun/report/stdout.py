@@ -46,11 +46,11 @@ class Gathered(io.StringIO):
         """Whether all goes to the other stream at once."""
 
     def isatty(self) -> bool:
-        """As the other."""
+        """Whether the other one is a terminal."""
         return self._stands_for.isatty()
 
     def write(self, text: str) -> int:
-        """Keep, or pass on."""
+        """Keep the text, or pass it on to the other."""
         return self._stands_for.write(text) if self.through else super().write(text)
 
     def flush(self) -> None:

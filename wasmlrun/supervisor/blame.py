@@ -49,11 +49,13 @@ def supervised(
     """
     bounds = limits or Limits()
 
+    def begin() -> None:
+        bound_memory(bounds.process_memory)
+        if fence is not None:
+            stand(_with_place_for_files(fence))
+
     def bounded(board: Board) -> int:
         try:
-            bound_memory(bounds.process_memory)
-            if fence is not None:
-                stand(_with_place_for_files(fence))
             return work(board)
         except WasmlrunError as error:
             return _fail(error, messages)
@@ -73,7 +75,7 @@ def supervised(
             trace.instant("killed", error=error.message)
         return told(error, death, board)
 
-    code = parent.supervise(bounded, on_death, messages, bounds.timeout)
+    code = parent.supervise(bounded, on_death, messages, bounds.timeout, begin)
     if trace is not None and code == EXIT_INTERRUPTED:
         trace.instant("interrupted")
     return code

@@ -31,7 +31,7 @@ class Letter(Record):
 
 
 class Outbox:
-    """The child's end."""
+    """The child's end, which waits for each answer to be written."""
 
     def __init__(self, letters: int, answers: int) -> None:
         self._letters = letters

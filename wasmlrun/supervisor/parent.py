@@ -23,7 +23,14 @@ from contextlib import suppress
 from wasmlrun.supervisor.outbox import Inbox
 from wasmlrun.supervisor.stages import Board, Doing
 from wasmlrun.support import tempfiles
-from wasmlrun.support.errors import EXIT_BROKEN_PIPE, EXIT_BUG, EXIT_INTERRUPTED, EXIT_TERMINATED
+from wasmlrun.support.errors import (
+    EXIT_BROKEN_PIPE,
+    EXIT_BUG,
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    WasmlrunError,
+    of_the_system,
+)
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.records import Record
 from wasmlrun.walls.child import in_own_group
@@ -54,12 +61,14 @@ def supervise(
     on_death: Callable[[Death, Board], int | None],
     messages: Messages,
     timeout: float | None = None,
+    begin: Callable[[], None] = lambda: None,
 ) -> int:
     """Do the work in a child and return its exit code.
 
     `on_death` tells the user about a child that was killed or crashed and returns the exit
     code, or None to have the work done again; the board still says how far it had come. The
-    clock, `timeout` in seconds, runs from here on: whatever the child reads may be hostile.
+    clock, `timeout` in seconds, runs from here on: whatever the child reads may be hostile. `begin`
+    is called in the child before the work, and never in this process.
     """
     board = Board()
     if timeout is not None:
@@ -68,7 +77,7 @@ def supervise(
         messages.use_own_descriptor()
         return _unsupervised(work, board, on_death)
     while True:
-        ended = _in_child(work, board, messages)
+        ended = _in_child(work, board, messages, begin)
         if isinstance(ended, int):
             return ended
         code = on_death(ended, board)
@@ -77,7 +86,9 @@ def supervise(
         board.clear()
 
 
-def _in_child(work: Callable[[Board], int], board: Board, messages: Messages) -> int | Death:
+def _in_child(
+    work: Callable[[Board], int], board: Board, messages: Messages, begin: Callable[[], None]
+) -> int | Death:
     sys.stdout.flush()
     sys.stderr.flush()
     parent, inbox = os.getpid(), Inbox()
@@ -88,7 +99,7 @@ def _in_child(work: Callable[[Board], int], board: Board, messages: Messages) ->
             signals.leave_to_parent()
             in_own_group()
             _die_with_parent(parent)
-            _exit_with(work, board, messages)
+            _exit_with(work, board, messages, begin)
         inbox.for_parent()
         try:
             timed_out, asked = _wait(child, inbox, board, signals)
@@ -194,15 +205,25 @@ class _Signals:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _exit_with(work: Callable[[Board], int], board: Board, messages: Messages) -> None:
+def _exit_with(
+    work: Callable[[Board], int], board: Board, messages: Messages, begin: Callable[[], None]
+) -> None:
     """Do the work and end the process, without unloading the engines."""
     code = EXIT_BUG
     messages.use_own_descriptor()
     try:
+        begin()
         code = work(board)
         sys.stdout.flush()
     except BrokenPipeError:
         code = EXIT_BROKEN_PIPE
+    except WasmlrunError as error:
+        messages.error(error)
+        code = error.exit_code
+    except OSError as e:
+        told = of_the_system(e)
+        messages.error(told)
+        code = told.exit_code
     except BaseException as error:  # noqa: BLE001 - told in full; a child never returns
         messages.bug(error)
     finally:

@@ -41,7 +41,7 @@ class Jump(Record):
 
 
 class Return(Record):
-    """The answer."""
+    """End with this answer to the kernel."""
 
     answer: int
 

@@ -42,7 +42,7 @@ _SET_SECCOMP, _FILTER = 22, 2
 
 
 class _Program(ctypes.Structure):
-    """`struct sock_fprog`"""
+    """A filter as the kernel takes it: `struct sock_fprog`."""
 
     _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
 

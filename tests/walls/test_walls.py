@@ -304,7 +304,7 @@ def test_a_jump_that_cannot_be_made_is_an_error(label: str) -> None:
 def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kernel that has none of it, in a process that must not be walled in."""
 
-    def missing(*_: object) -> None:
+    def missing(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr(child, "prctl", missing)
