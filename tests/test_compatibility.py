@@ -24,7 +24,14 @@ FILES = {
     "pipeline/test_classify.py",
     "pipeline/test_protocols.py",
     "wasi_nn/test_component.py",
-    "wasi_nn/test_core.py",
+    "wasi_nn/test_core_calls.py",
+    "wasi_nn/test_core_legacy.py",
+    "wasi_nn/test_core_load.py",
+    "wasi_nn/test_core_output.py",
+    "wasi_nn/test_core_pointers.py",
+    "wasi_nn/test_core_tensors.py",
+    "wasi_nn/test_core_types.py",
+    "wasi_nn/test_core_wasmedge.py",
     "wasi_nn/test_foreign_guests.py",
 }
 DIALECT = re.compile(

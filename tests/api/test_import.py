@@ -38,7 +38,7 @@ def test_all_that_it_names_is_there() -> None:
         if isinstance(value, type) and issubclass(value, wasmlrun.WasmlrunError)
     }
     with pytest.raises(AttributeError, match="has no attribute 'worker_that_is_not'"):
-        wasmlrun.worker_that_is_not  # type: ignore[attr-defined]  # noqa: B018
+        wasmlrun.worker_that_is_not  # noqa: B018
 
 
 def test_type_checkers_may_believe_it() -> None:

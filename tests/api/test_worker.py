@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_the_answer_is_the_commands(
 
 
 def test_pictures_come_in_many_forms(worker: wasmlrun.Worker, red_image: Path) -> None:
-    forms = [str(red_image), red_image.read_bytes(), red(), np.array(red())]
+    forms: list[Any] = [str(red_image), red_image.read_bytes(), red(), np.array(red())]
     answers = [worker.classify(form).predictions for form in forms]
     assert answers == [worker.classify(red_image).predictions] * 4
 
@@ -89,7 +90,7 @@ def test_threads_may_share_it(worker: wasmlrun.Worker) -> None:
 
 
 def test_asyncio(worker: wasmlrun.Worker) -> None:
-    async def both() -> list[wasmlrun.Result]:
+    async def both() -> tuple[wasmlrun.Result, wasmlrun.Result]:
         return await asyncio.gather(worker.aclassify(red()), worker.aclassify(red(), name="x"))
 
     first, second = asyncio.run(both())
@@ -217,7 +218,12 @@ def test_a_crash_costs_one_call_and_no_more(colours: Path, slow: Path) -> None:
     with wasmlrun.Worker(slow, model=colours) as worker:
         worker.prepare()
         before = children()
-        threading.Timer(0.3, lambda: [os.kill(p, signal.SIGABRT) for p in before]).start()
+
+        def crash() -> None:
+            for process in before:
+                os.kill(process, signal.SIGABRT)
+
+        threading.Timer(0.3, crash).start()
         with pytest.raises(wasmlrun.WorkerFailed, match=r"crashed \(SIGABRT\) in the worker"):
             worker.classify(red(), name="x")
         worker.prepare()

@@ -240,7 +240,7 @@ def test_a_terminal_sees_a_bar(data: Path, originals: Path) -> None:
     shutil.rmtree(data)
     environ = {**os.environ, "WASMLRUN_DATA_DIR": str(data), "TERM": "xterm", "COLUMNS": "100"}
     command = [*CLI, "models", "pull", SMALL, "--mirror", originals.as_uri()]
-    child = subprocess.Popen(command, env=environ, stdout=theirs, stderr=theirs)
+    shower = subprocess.Popen(command, env=environ, stdout=theirs, stderr=theirs)
     os.close(theirs)
     shown = b""
     try:
@@ -248,7 +248,7 @@ def test_a_terminal_sees_a_bar(data: Path, originals: Path) -> None:
             shown += chunk
     except OSError:  # Linux tells the end of a terminal this way
         pass
-    assert child.wait(30) == 0
+    assert shower.wait(30) == 0
     assert "━".encode() in shown
     assert SMALL_FILE.encode() in shown
     os.close(ours)

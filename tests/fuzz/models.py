@@ -13,7 +13,7 @@ from fuzz.mutate import mutated, mutated_text
 from fuzz.target import ACCEPTED, REFUSED, Target
 from wasmlrun.engines.openvino import create
 from wasmlrun.engines.pool import EnginePool
-from wasmlrun.engines.protocol import Graph, Settings
+from wasmlrun.engines.protocol import Engine, Graph, Settings
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.errors import WasmlrunError
 from wasmlrun.support.model_source import Encoding, ModelSource
@@ -33,9 +33,13 @@ class _Pool(GraphPool):
     last: Graph
 
     def load(
-        self, source: ModelSource, device: str, underway: Callable[[], None] = lambda: None
+        self,
+        source: ModelSource,
+        engine: Engine,
+        device: str,
+        underway: Callable[[], None] = lambda: None,
     ) -> Graph:
-        self.last = super().load(source, device, underway)
+        self.last = super().load(source, engine, device, underway)
         return self.last
 
 

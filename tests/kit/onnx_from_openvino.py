@@ -66,8 +66,8 @@ class _Writer:
             high = self._constant(f"{name}/high", np.float32(attributes["max"]))
             self._node("Clip", [*sources, low, high], name)
         elif kind in ("Reshape", "Unsqueeze"):
-            shape = self._constant(f"{name}/shape", np.array(op.get_output_shape(0), np.int64))
-            self._node("Reshape", [sources[0], shape], name)
+            target = self._constant(f"{name}/shape", np.array(op.get_output_shape(0), np.int64))
+            self._node("Reshape", [sources[0], target], name)
         elif kind == "AvgPool":
             self._node(
                 "AveragePool",
@@ -130,15 +130,11 @@ class _Writer:
         assert low.size == high.size == out_low.size == out_high.size == 1
         step = (high - low) / (levels - 1)
         out_step = (out_high - out_low) / (levels - 1)
+        steps: dict[str, np.ndarray] = {"low": low, "high": high, "step": step}
+        steps |= {"out_low": out_low, "out_step": out_step}
         made = {
             key: self._constant(f"{name}/{key}", np.float32(value.reshape(-1)[0]))
-            for key, value in {
-                "low": low,
-                "high": high,
-                "step": step,
-                "out_low": out_low,
-                "out_step": out_step,
-            }.items()
+            for key, value in steps.items()
         }
         self._node("Clip", [data, made["low"], made["high"]], f"{name}/clipped")
         self._node("Sub", [f"{name}/clipped", made["low"]], f"{name}/moved")

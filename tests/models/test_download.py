@@ -60,18 +60,20 @@ def server() -> Iterator[FileServer]:
         yield found
 
 
-def wanted(server: FileServer, data: bytes = DATA, **changes: object) -> RemoteFile:
-    known = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), **changes}
-    return RemoteFile(NAME, f"{server.url}/{NAME}", **known)  # type: ignore[arg-type]
+def wanted(server: FileServer, data: bytes = DATA, **changes: Any) -> RemoteFile:
+    known: dict[str, Any] = {
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        **changes,
+    }
+    return RemoteFile(NAME, f"{server.url}/{NAME}", **known)
 
 
-def get(
-    server: FileServer, tmp_path: Path, ear: Ear | None = None, **changes: object
-) -> RemoteFile:
-    return fetch(wanted(server, **changes), tmp_path / NAME, QUICK, ear or Ear())  # type: ignore[arg-type]
+def get(server: FileServer, tmp_path: Path, ear: Ear | None = None, **changes: Any) -> RemoteFile:
+    return fetch(wanted(server, **changes), tmp_path / NAME, QUICK, ear or Ear())
 
 
-def fails(server: FileServer, tmp_path: Path, **changes: object) -> DownloadFailed:
+def fails(server: FileServer, tmp_path: Path, **changes: Any) -> DownloadFailed:
     with pytest.raises(DownloadFailed) as caught:
         get(server, tmp_path, **changes)
     assert not (tmp_path / NAME).exists(), "a file that is not right must not get its name"

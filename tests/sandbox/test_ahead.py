@@ -12,6 +12,7 @@ import wasmtime
 
 from wasmlrun.sandbox import ahead
 from wasmlrun.support.errors import BadWorker
+from wasmlrun.support.userdata import data_dir
 
 HELLO = """(module
   (import "wasi_snapshot_preview1" "fd_write"
@@ -151,7 +152,7 @@ def test_counting_instructions_is_compiled_in(
 def test_a_key_that_others_can_read_is_not_used(hello: Path, tmp_path: Path) -> None:
     made = tmp_path / "h.cwasm"
     ahead.compile_ahead(hello, made, None, fuel=False)
-    key = ahead.data_dir() / "compile.key"
+    key = data_dir() / "compile.key"
     assert key.stat().st_mode & 0o777 == 0o600
     key.chmod(0o644)
     try:

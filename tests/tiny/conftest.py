@@ -42,8 +42,16 @@ def packed(zig: dict[str, str], tmp_path: Path) -> Packer:
     ) -> Packed:
         output = tmp_path / f"{simd}.wasm"
         order = Order(
-            *("model", "model.tflite", source_of([model], None), settings or Classify()),
-            *(labels, output, simd, decode or page is not None, keep, page),
+            "model",
+            "model.tflite",
+            source_of([model], None),
+            settings or Classify(),
+            labels,
+            output,
+            simd,
+            decode or page is not None,
+            keep,
+            page,
         )
         return pack(order, Installer(Messages(-1), allowed=False))
 

@@ -33,7 +33,7 @@ class Net:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def put(self, data: Array) -> str:
+    def put(self, data: Array | np.float32) -> str:
         """A constant."""
         name = f"c{len(self.constants)}"
         self.constants.append(onnx.numpy_helper.from_array(np.array(data), name))

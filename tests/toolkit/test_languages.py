@@ -16,6 +16,7 @@ import pytest
 from conftest import OUTSIDE
 
 from wasmlrun.binary import module as binary
+from wasmlrun.binary.module import CoreModule
 from wasmlrun.toolkit.languages import LANGUAGES, Language
 
 ROOT = Path(__file__).parents[2]
@@ -132,5 +133,6 @@ def test_a_sample_is_short_and_its_module_small(language: Language) -> None:
         module = worker_of(language)
         assert module.stat().st_size < 3_000_000
         parsed = binary.read(module.read_bytes())
+        assert isinstance(parsed, CoreModule)
         imports = {item.module for item in parsed.imports}
         assert imports == {"wasi_snapshot_preview1", "wasi_ephemeral_nn"}

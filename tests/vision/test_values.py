@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,15 @@ PICTURE = red_left((20, 14))
 def test_all_forms_of_a_picture_are_the_same_pixels(tmp_path: Path) -> None:
     path, data = tmp_path / "x.png", encoded(PICTURE)
     path.write_bytes(data)
-    forms = [str(path), path, data, bytearray(data), memoryview(data), PICTURE, np.array(PICTURE)]
+    forms: list[Any] = [
+        str(path),
+        path,
+        data,
+        bytearray(data),
+        memoryview(data),
+        PICTURE,
+        np.array(PICTURE),
+    ]
     for form in forms:
         source = source_of(form)
         assert source.decoded().tobytes() == PICTURE.tobytes(), form
@@ -53,7 +62,7 @@ def test_arrays_may_be_grey_or_have_alpha() -> None:
         (np.zeros((0, 3, 3), np.uint8), r"\[0, 3, 3\] uint8"),
     ],
 )
-def test_other_arrays_are_refused(array: np.ndarray, what: str) -> None:  # type: ignore[type-arg]
+def test_other_arrays_are_refused(array: np.ndarray, what: str) -> None:
     with pytest.raises(BadImage, match=f"image cat is an array of {what}") as caught:
         source_of(array, "cat")
     assert "uint8, [height, width, 3] in RGB" in (caught.value.hint or "")

@@ -226,7 +226,7 @@ def evaluated(program: bytes, data: bytes) -> int:
         code, then, otherwise, value = steps[at]
         at += 1
         if code == 0x06:
-            return value
+            return int(value)
         if code == 0x20:
             (word,) = struct.unpack_from("<I", data, value)
             continue
@@ -309,8 +309,8 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(child, "prctl", missing)
     monkeypatch.setattr(child, "_limit", lambda: None)
-    monkeypatch.setattr(child.files, "restrict_files", missing)
-    monkeypatch.setattr(child.calls, "refuse_calls", missing)
+    monkeypatch.setattr(files, "restrict_files", missing)
+    monkeypatch.setattr(calls, "refuse_calls", missing)
 
 
 @pytest.mark.usefixtures("bare")

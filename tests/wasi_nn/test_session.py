@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from kit.core_guests import f32s
@@ -96,7 +97,7 @@ def test_inputs_and_outputs_go_by_number_and_by_name() -> None:
         assert session.output(context, index) == FOUR
     assert session.output_names(context) == ["scores"]
     for index in ("scores", "1", 1, -1, "²"):
-        error = refused(lambda i=index: session.set_input(context, i, FOUR))
+        error = refused(partial(session.set_input, context, index, FOUR))
         assert error.errno is NnErrno.INVALID_ARGUMENT
         assert error.message == f"set_input: the model has no input {index} (it has: 0 picture)"
 

@@ -29,10 +29,10 @@ class _Tensor:
     """Pickles as a tensor of PyTorch does."""
 
     def __init__(self, storage: Any, offset: int, shape: Any, stride: Any) -> None:
-        self.parts = (storage, offset, shape, stride, False, OrderedDict())
+        self.parts: Any = (storage, offset, shape, stride, False, OrderedDict())
 
     def __reduce__(self) -> Any:
-        return sys.modules["torch._utils"]._rebuild_tensor_v2, self.parts  # type: ignore[attr-defined]
+        return sys.modules["torch._utils"]._rebuild_tensor_v2, self.parts
 
 
 class _Stored:
