@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+import shutil
 import stat
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,7 +55,7 @@ def kept(tmp_path: Path) -> Kept:
 def test_what_was_kept_is_found(kept: Kept) -> None:
     hit = kept.cache.get("kind", KEY)
     assert hit is not None
-    assert (hit.data, hit.path.read_bytes()) == (DATA, DATA)
+    assert hit.data == DATA
     assert kept.cache.get("kind", OTHER) is None
     assert kept.cache.get("other", KEY) is None
     assert kept.said == []
@@ -126,6 +128,77 @@ def test_a_folder_that_others_may_write_to(kept: Kept) -> None:
     kept.cache.root.chmod(0o700)
     assert kept.cache.get("kind", KEY) is not None
     assert kept.cache.get("kind", OTHER) is None
+
+
+@pytest.mark.parametrize("level", ["kind", "payloads"])
+@pytest.mark.parametrize("fault", ["others may write to", "is a link, or no folder"])
+def test_every_level_is_checked(kept: Kept, level: str, fault: str, tmp_path: Path) -> None:
+    """The root may be in order and a folder in it not."""
+    assert kept.cache.root is not None
+    folder = kept.cache.root / level
+    if fault == "others may write to":
+        folder.chmod(0o777)
+    else:
+        folder.rename(tmp_path / "elsewhere")
+        folder.symlink_to(tmp_path / "elsewhere")
+    assert kept.cache.get("kind", KEY) is None
+    kept.cache.put("kind", OTHER, "another", DATA)
+    assert kept.said
+    before = sorted(path.name for path in folder.iterdir())
+    kept.cache.prune(0)
+    assert sorted(path.name for path in folder.iterdir()) == before, "somebody else's was removed"
+
+
+def test_the_root_may_be_a_link_of_ones_own(kept: Kept, tmp_path: Path) -> None:
+    assert kept.cache.root is not None
+    (tmp_path / "alias").symlink_to(kept.cache.root)
+    cache = Cache(tmp_path / "alias")
+    assert cache.get("kind", KEY) is not None
+    cache.put("kind", OTHER, "another", DATA)
+    assert cache.get("kind", OTHER) is not None
+    if os.getuid() == 0:
+        os.chown(tmp_path / "alias", 12345, 12345, follow_symlinks=False)
+        assert cache.get("kind", KEY) is None
+
+
+def test_a_swapping_attacker_never_gets_other_bytes_in(kept: Kept, tmp_path: Path) -> None:
+    """Somebody who may write above the cache exchanges its folder, again and again."""
+    root = kept.cache.root
+    assert root is not None
+    evil = tmp_path / "evil"
+    shutil.copytree(root, evil)
+    (evil / "payloads" / kept.payload.name).write_bytes(b"evil")
+    evil.joinpath("payloads").chmod(0o777)
+    over = threading.Event()
+
+    def swap() -> None:
+        while not over.is_set():
+            root.rename(tmp_path / "kept")
+            evil.rename(root)
+            root.rename(evil)
+            (tmp_path / "kept").rename(root)
+
+    attacker = threading.Thread(target=swap)
+    attacker.start()
+    found = set()
+    try:
+        for _ in range(2000):
+            hit = kept.cache.get("kind", KEY)
+            found.add(hit.data if hit is not None else None)
+    finally:
+        over.set()
+        attacker.join()
+    assert found <= {DATA, None}
+    assert DATA in found
+
+
+def test_temporary_files_of_processes_that_are_no_more_are_swept(kept: Kept) -> None:
+    assert kept.cache.root is not None
+    dead, alive = (kept.cache.root / "kind" / f".{n}-x" for n in (99_999_999, os.getpid()))
+    dead.touch()
+    alive.touch()
+    kept.cache.sweep()
+    assert (dead.exists(), alive.exists()) == (False, True)
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="there are no owners")
@@ -370,12 +443,12 @@ def test_the_second_run_restores_machine_code(
     from wasmlrun.wasmtime_c import Engine, Module
 
     path = make_worker(tmp_path, printing("x"))
-    restored: list[Path] = []
+    restored: list[bytes] = []
     restore = Module.restored
 
-    def noticed(engine: Engine, path: Path) -> Module:
-        restored.append(path)
-        return restore(engine, path)
+    def noticed(engine: Engine, code: bytes) -> Module:
+        restored.append(code)
+        return restore(engine, code)
 
     monkeypatch.setattr(Module, "restored", noticed)
     cache = Cache(tmp_path / "cache")

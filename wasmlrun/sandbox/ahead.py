@@ -314,7 +314,7 @@ def restored(
     """An engine and the module in it. Raises BadWorker when wasmtime refuses the machine code."""
     try:
         engine = wasmtime_c.Engine(fuel=fuel, target=ahead.target)
-        return engine, wasmtime_c.Module.from_machine_code(engine, ahead.machine_code)
+        return engine, wasmtime_c.Module.restored(engine, ahead.machine_code)
     except wasmtime_c.Refused as e:
         first = (str(e).strip().splitlines() or ["unknown reason"])[0]
         raise BadWorker(

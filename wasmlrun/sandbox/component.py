@@ -83,9 +83,9 @@ class ComponentProgram:
             with self._runtime.compiling():
                 return Component(self._engine, composed)
 
-        def restore(file: Path) -> Component | None:
+        def restore(machine_code: bytes) -> Component | None:
             try:
-                return Component.deserialize_file(self._engine, str(file))
+                return Component.deserialize(self._engine, machine_code)
             except WasmtimeError:
                 return None
 

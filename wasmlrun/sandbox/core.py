@@ -138,9 +138,9 @@ def _loaded(path: Path, code: bytes, *, fuel: bool) -> tuple[wasmtime_c.Engine, 
 def _compile(
     runtime: Runtime, engine: wasmtime_c.Engine, path: Path, code: bytes
 ) -> wasmtime_c.Module:
-    def restore(file: Path) -> wasmtime_c.Module | None:
+    def restore(machine_code: bytes) -> wasmtime_c.Module | None:
         try:
-            return wasmtime_c.Module.restored(engine, file)
+            return wasmtime_c.Module.restored(engine, machine_code)
         except wasmtime_c.Refused:
             return None
 

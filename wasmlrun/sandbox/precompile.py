@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from wasmlrun.support.cache import Cache, key_of
@@ -29,7 +28,7 @@ def compiled(
     code: bytes,
     what: str,
     build: Callable[[], T],
-    restore: Callable[[Path], T | None],
+    restore: Callable[[bytes], T | None],
 ) -> T:
     """The module or component of `code`, restored from the cache or built and kept there.
 
@@ -41,8 +40,8 @@ def compiled(
     key = key_of("wasm-2", about, library_identity(), hashlib.sha256(code).hexdigest())
     hit = cache.get(KIND, key)
     if hit is not None:
-        # from the file: it is mapped, not copied, and its digest was right just now
-        restored = restore(hit.path)
+        # the bytes that were hashed, not the file: it may be another by now
+        restored = restore(hit.data)
         if restored is not None:
             return restored
         cache.drop(KIND, key)

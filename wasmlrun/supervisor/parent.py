@@ -101,6 +101,7 @@ def _in_child(
             _die_with_parent(parent)
             _exit_with(work, board, messages, begin)
         inbox.for_parent()
+        _clean_up_the_past()  # while the child is busy
         try:
             timed_out, asked = _wait(child, inbox, board, signals)
         finally:
@@ -249,6 +250,14 @@ def _die_with_parent(parent: int) -> None:
         os._exit(EXIT_TERMINATED)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _clean_up_the_past() -> None:
+    """Remove what earlier processes left that were killed before they could."""
+    from wasmlrun.support.cache import Cache, default_root
+
+    tempfiles.sweep()
+    Cache(default_root()).sweep()
 
 
 def clean_up_after(child: int) -> None:

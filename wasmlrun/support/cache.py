@@ -17,9 +17,10 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from wasmlrun.support.processes import is_running
 from wasmlrun.support.records import Record
 
 DEFAULT_BOUND = 2 << 30
@@ -31,9 +32,8 @@ _UNREADABLE = (OSError, ValueError)
 
 
 class Hit(Record):
-    """A payload whose digest was just checked: its bytes, and the file they are in."""
+    """The bytes of a payload whose digest was just checked; the file may be another by now."""
 
-    path: Path
     data: bytes
 
 
@@ -86,28 +86,27 @@ class Cache:
         """A payload; None when there is none to be trusted."""
         if self.root is None:
             return None
-        index = self.root / kind / f"{key}{_INDEX}"
         try:
-            _check_private(self.root)
+            with _own_folders(self.root, kind, _PAYLOADS) as (entries, payloads):
+                try:
+                    digest, _ = _parsed(_read_own(f"{key}{_INDEX}", entries))
+                    data = _read_own(digest, payloads)
+                    if hashlib.sha256(data).hexdigest() != digest:
+                        raise ValueError("its bytes have changed")
+                except FileNotFoundError:
+                    return None
+                except _UNREADABLE as e:
+                    self._tell(f"cache: dropped {kind}/{key[:12]}: {e}")
+                    self.drop(kind, key)
+                    return None
         except FileNotFoundError:
             return None
         except OSError as e:
             self._tell(f"cache: not used: {e.strerror or e}")
             return None
-        try:
-            digest, _ = _parsed(_read_own(index))
-            payload = self.root / _PAYLOADS / digest
-            data = _read_own(payload)
-            if hashlib.sha256(data).hexdigest() != digest:
-                raise ValueError("its bytes have changed")
-            os.utime(index)
-        except FileNotFoundError:
-            return None
-        except _UNREADABLE as e:
-            self._tell(f"cache: dropped {kind}/{key[:12]}: {e}")
-            self.drop(kind, key)
-            return None
-        return Hit(payload, data)
+        with suppress(OSError):
+            os.utime(self.root / kind / f"{key}{_INDEX}", follow_symlinks=False)
+        return Hit(data)
 
     def put(self, kind: str, key: str, what: str, data: bytes | bytearray) -> None:
         """Keep a payload. `what` says for people what it was made from."""
@@ -128,7 +127,7 @@ class Cache:
         if self.root is None:
             return []
         found = []
-        for index in self.root.glob(f"*/*{_INDEX}"):
+        for index in self._indices():
             with suppress(*_UNREADABLE):
                 digest, what = _parsed(index.read_bytes())
                 size = (self.root / _PAYLOADS / digest).stat().st_size
@@ -168,10 +167,36 @@ class Cache:
 
     def remove_leftovers(self, process: int) -> None:
         """Remove the temporary files of a process that was killed."""
-        if self.root is not None:
-            for path in self.root.glob(f"*/.{process}-*"):
+        for path in self._temporaries():
+            if path.name.startswith(f".{process}-"):
                 with suppress(OSError):
                     path.unlink()
+
+    def sweep(self) -> None:
+        """Remove the temporary files of all processes that are no more."""
+        for path in self._temporaries():
+            number = path.name[1:].partition("-")[0]
+            if number.isdigit() and not is_running(int(number)):
+                with suppress(OSError):
+                    path.unlink()
+
+    def _temporaries(self) -> Iterator[Path]:
+        for folder in self._folders():
+            with suppress(OSError), os.scandir(folder) as files:
+                yield from [Path(file.path) for file in files if file.name.startswith(".")]
+
+    def _folders(self) -> list[Path]:
+        """The folders of the cache that are this user's own: not what a link leads to."""
+        found = []
+        with suppress(OSError):
+            if self.root is not None:
+                _check_private(self.root)
+                with os.scandir(self.root) as entries:
+                    found = [Path(entry.path) for entry in entries if entry.is_dir()]
+        return [folder for folder in found if _is_private(folder)]
+
+    def _indices(self) -> list[Path]:
+        return [index for folder in self._folders() for index in folder.glob(f"*{_INDEX}")]
 
     def _put(
         self, kind: str, key: str, what: str, digest: str | None, write: Callable[[Path], object]
@@ -207,7 +232,7 @@ class Cache:
             self.prune()
 
     def _payloads(self) -> Iterator[tuple[Path, int]]:
-        if self.root is None:
+        if self.root is None or not _is_private(self.root / _PAYLOADS):
             return
         with suppress(OSError), os.scandir(self.root / _PAYLOADS) as files:
             for file in files:
@@ -218,7 +243,7 @@ class Cache:
         """Remove payloads that no entry names, and temporary files that nobody finished."""
         assert self.root is not None
         named = set()
-        for index in self.root.glob(f"*/*{_INDEX}"):
+        for index in self._indices():
             with suppress(*_UNREADABLE):
                 named.add(_parsed(index.read_bytes())[0])
         now = time.time()
@@ -230,13 +255,51 @@ class Cache:
                     path.unlink()
 
 
-def _read_own(path: Path) -> bytes:
+@contextmanager
+def _own_folders(root: Path, *names: str) -> Iterator[list[int | Path]]:
+    """Folders of the cache, each checked when it was open; where a system has no descriptors of
+    folders, their paths.
+
+    Raises OSError for one that is missing, a link, or open to others.
+    """
+    if os.open not in os.supports_dir_fd:
+        for folder in (root, *(root / name for name in names)):
+            _check_private(folder)
+        yield [root / name for name in names]
+        return
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    about = root.lstat()
+    if stat.S_ISLNK(about.st_mode) and about.st_uid not in (os.getuid(), 0):
+        raise PermissionError(13, f"{root} is a link of another user")
+    opened: list[int] = []
+    try:
+        opened.append(os.open(root, flags))
+        _check(os.fstat(opened[0]), root)
+        for name in names:
+            opened.append(os.open(name, flags | os.O_NOFOLLOW, dir_fd=opened[0]))
+            _check(os.fstat(opened[-1]), root / name)
+        yield [*opened[1:]]
+    except NotADirectoryError:
+        raise PermissionError(13, f"a folder in {root} is a link, or no folder") from None
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
+def _read_own(name: str, folder: int | Path) -> bytes:
     """The bytes of a regular file that belongs to this user and nobody else may write.
 
     Raises OSError or ValueError when it is not.
     """
-    with open(path, "rb", opener=_no_links) as file:
-        about = os.fstat(file.fileno())
+    # a pipe in a file's place is opened without waiting for somebody to write into it
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags |= getattr(os, "O_BINARY", 0)
+    if isinstance(folder, int):
+        descriptor = os.open(name, flags, dir_fd=folder)
+    else:
+        descriptor = os.open(folder / name, flags)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, no path
+        about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             raise ValueError("it is not a regular file")
         if hasattr(os, "getuid"):
@@ -247,26 +310,41 @@ def _read_own(path: Path) -> bytes:
         return file.read()
 
 
-def _no_links(path: str, flags: int) -> int:
-    # a pipe in a file's place is opened without waiting for somebody to write into it
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-
-
 def _private_folder(root: Path, folder: Path) -> Path:
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     _check_private(root)
     folder.mkdir(mode=0o700, exist_ok=True)
+    _check(folder.lstat(), folder)
     return folder
+
+
+def _is_private(folder: Path) -> bool:
+    with suppress(OSError):
+        _check(folder.lstat(), folder)
+        return True
+    return False
 
 
 def _check_private(root: Path) -> None:
     """Who may write to the folder could exchange one entry for another. Raises OSError."""
-    about = root.stat()
+    about = root.lstat()
+    if stat.S_ISLNK(about.st_mode) and hasattr(os, "getuid"):
+        # a user's own link to another disk is as good as a folder
+        if about.st_uid not in (os.getuid(), 0):
+            raise PermissionError(13, f"{root} is a link of another user")
+        about = root.stat()
+    _check(about, root)
+
+
+def _check(about: os.stat_result, folder: Path) -> None:
+    """That a folder is one, of this user, and open to no other. Raises OSError."""
+    if not stat.S_ISDIR(about.st_mode):
+        raise PermissionError(13, f"{folder} is a link, or no folder")
     if hasattr(os, "getuid"):
         if about.st_uid != os.getuid():
-            raise PermissionError(13, f"{root} belongs to another user")
+            raise PermissionError(13, f"{folder} belongs to another user")
         if about.st_mode & 0o022:
-            raise PermissionError(13, f"others may write to {root}")
+            raise PermissionError(13, f"others may write to {folder}")
 
 
 def _temporary(folder: Path) -> Path:

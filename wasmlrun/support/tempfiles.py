@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from wasmlrun.support.model_source import ModelSource
+from wasmlrun.support.processes import is_running
 
 _VARIABLES = ("TMPDIR", "TEMP", "TMP")
 _handed_down: Path | None = None
@@ -109,19 +110,6 @@ def sweep() -> None:
                 mine = mine and stat.S_ISDIR(about.st_mode)
                 if mine and number.isdigit() and not is_running(int(number)):
                     _remove(Path(entry.path))
-
-
-def is_running(process: int) -> bool:
-    """Whether there is a process of this number."""
-    if os.name != "posix":
-        return True  # signal 0 is no question there
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _made() -> Path:

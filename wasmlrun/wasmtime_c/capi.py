@@ -133,7 +133,6 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "wasm_engine_delete": (None, [_P]),
     "wasmtime_module_new": (_ERROR, [_P, c_char_p, c_size_t, _OUT]),
     "wasmtime_module_deserialize": (_ERROR, [_P, c_char_p, c_size_t, _OUT]),
-    "wasmtime_module_deserialize_file": (_ERROR, [_P, c_char_p, _OUT]),
     "wasmtime_module_serialize": (_ERROR, [_P, POINTER(Bytes)]),
     "wasmtime_module_imports": (None, [_P, POINTER(Pointers)]),
     "wasmtime_module_exports": (None, [_P, POINTER(Pointers)]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ctypes import byref, c_void_p
-from pathlib import Path
 
 from wasmlrun.wasmtime_c.capi import (
     TYPE_OF_FUNCTION,
@@ -57,22 +56,17 @@ class Module(Owned):
         return cls(made)
 
     @classmethod
-    def restored(cls, engine: Engine, path: Path) -> Module:
+    def restored(cls, engine: Engine, machine_code: bytes) -> Module:
         """From machine code that `serialize` gave, and nobody has touched since.
 
-        Raises Refused when it was made by another wasmtime, or for another processor.
+        It is run as it is: only what is trusted comes here. Raises Refused when it was made by
+        another wasmtime, or for another processor.
         """
         made = c_void_p()
-        name = str(path).encode()
-        check(library().wasmtime_module_deserialize_file(engine.pointer, name, byref(made)))
-        return cls(made)
-
-    @classmethod
-    def from_machine_code(cls, engine: Engine, code: bytes) -> Module:
-        """As `restored`, from bytes. They are run as they are: only what is trusted comes here."""
-        made = c_void_p()
-        lib = library()
-        check(lib.wasmtime_module_deserialize(engine.pointer, code, len(code), byref(made)))
+        size = len(machine_code)
+        check(
+            library().wasmtime_module_deserialize(engine.pointer, machine_code, size, byref(made))
+        )
         return cls(made)
 
     def serialize(self) -> bytes:
