@@ -14,6 +14,7 @@ from wasmlrun.support.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,
     EXIT_OK,
+    EXIT_USAGE,
     UsageFault,
     WasmlrunError,
 )
@@ -66,6 +67,10 @@ def _by_click(arguments: Sequence[str], messages: Messages) -> int:
         return result if isinstance(result, int) else EXIT_OK
     except click.exceptions.Exit as e:
         return e.exit_code
+    except click.exceptions.NoArgsIsHelpError as e:
+        # as for `wasmlrun` alone: help, and the exit code of a command line that says too little
+        messages.text(e.ctx.get_help() if e.ctx is not None else e.format_message())
+        return EXIT_USAGE
     except click.ClickException as e:
         return _refuse(_as_fault(e, arguments), arguments, messages)
     except click.Abort:

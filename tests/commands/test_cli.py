@@ -138,7 +138,8 @@ def test_every_command_has_one_form_of_failure(invoke: CLI, words: tuple[str, ..
             ["--worker", "unknown"],
             3,
             "worker unknown does not exist",
-            "give a .wasm file, or the name of the bundled worker: mobilenet",
+            "give a .wasm file, a script, a project's folder, or the name of the bundled worker: "
+            "mobilenet",
         ),
         (
             ["--worker", "lonely.wasm"],
@@ -230,10 +231,10 @@ def test_the_command_line_is_the_grant_without_a_manifest(
     ("args", "code", "message"),
     [
         (["--dir", "::"], 2, "--dir ::: not of the form HOST:GUEST[:rw]"),
-        (["--dir", "nowhere:/m"], 2, "folder {cwd}/nowhere, to be mounted at /m, does not exist"),
+        (["--dir", "nowhere:/m"], 3, "folder {cwd}/nowhere, to be mounted at /m, does not exist"),
         (["--env", "NAME"], 2, "--env NAME: not of the form NAME=VALUE"),
         (["--body", "none"], None, ""),
-        (["--request", "GET", "/", "--body", "none"], 2, "--body none: No such file or directory"),
+        (["--request", "GET", "/", "--body", "none"], 3, "--body none: No such file or directory"),
     ],
 )
 def test_a_bad_grant_is_refused_before_anything_runs(

@@ -332,7 +332,7 @@ def test_files_that_are_no_worker_are_refused(tmp_path: Path) -> None:
     assert said(path)[0] == f"worker {path} does not exist"
     assert said(tmp_path) == (f"worker {tmp_path} is a folder", "name the .wasm file in it")
     path.write_bytes(b"")
-    assert said(path)[0] == f"worker {path} is not a WebAssembly module"
+    assert said(path)[0] == f"worker {path} is not a WebAssembly module; it is empty"
     path.write_bytes(b"\x7fELF")
     assert said(path)[0] == f"worker {path} is not a WebAssembly module"
     path.write_bytes(b"\0asm\x01\0\0\0\xff")

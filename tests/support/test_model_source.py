@@ -88,7 +88,7 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
         return caught.value.message, caught.value.hint
 
     path = tmp_path / "m.dat"
-    assert said(path) == (f"model {path} does not exist", "check the path given to --model")
+    assert said(path) == (f"model {path} does not exist", "check its path")
     path.touch()
     assert said(path) == (f"model {path} is empty", None)
     path.write_bytes(b"hello")

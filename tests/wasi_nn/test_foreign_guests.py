@@ -277,9 +277,6 @@ def test_the_remedy_names_the_folder_the_guest_spoke_of(tmp_path: Path) -> None:
     assert remedy(mounts, "/tmp/images/x: Operation not permitted") == (
         "to let it write to /tmp/images, which is read-only: --writable /tmp/images"
     )
-    assert remedy(mounts, "index out of bounds") == (
-        "if it writes to a mounted folder: --writable /models or --writable /tmp/images "
-        "or --writable ."
-    )
+    assert remedy(mounts, "index out of bounds") is None, "nothing was refused"
     writable = [Mount(tmp_path, "/tmp/images", writable=True)]
     assert remedy(writable, "/tmp/images/x: Operation not permitted") is None

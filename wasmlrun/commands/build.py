@@ -60,7 +60,7 @@ def command(folder: Path, install: bool, watch: bool, run: str | None, verbosity
 
 
 def _tell(built: Built, messages: Messages) -> None:
-    from wasmlrun.models.progress import size_text
+    from wasmlrun.support.sizes import size_text
 
     messages.info(
         f"{built.worker}: {size_text(built.size)}, {built.toolchain}, {built.seconds:.1f} s"

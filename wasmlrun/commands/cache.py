@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from wasmlrun.commands.clickform import verbosity_options
+
 
 @click.group("cache", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
@@ -15,7 +17,8 @@ def command() -> None:
 
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def info(as_json: bool) -> None:
+@verbosity_options
+def info(as_json: bool, verbosity: int) -> int:
     """Where the cache is and how much is in it."""
     from wasmlrun.commands.told import tell
     from wasmlrun.report.views.rows import facts
@@ -28,12 +31,13 @@ def info(as_json: bool) -> None:
         "bytes": cache.size(),
         "bound": DEFAULT_BOUND,
     }
-    tell("cache", facts(found), as_json=as_json)
+    return tell("cache", facts(found), as_json=as_json)
 
 
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an entry.")
-def ls(as_json: bool) -> None:
+@verbosity_options
+def ls(as_json: bool, verbosity: int) -> int:
     """List the entries, least recently used first."""
     from datetime import datetime
 
@@ -51,25 +55,33 @@ def ls(as_json: bool) -> None:
         }
         for entry in Cache(default_root()).entries()
     ]
-    tell("cache", rows(found), as_json=as_json)
+    return tell("cache", rows(found), as_json=as_json)
 
 
 @command.command()
-def clear() -> None:
+@verbosity_options
+def clear(verbosity: int) -> int:
     """Remove everything that the cache holds."""
     from wasmlrun.support.cache import Cache, default_root
     from wasmlrun.support.messages import Messages
+    from wasmlrun.support.sizes import size_text
 
-    Messages().info(f"freed {Cache(default_root()).clear()} bytes")
+    freed = Cache(default_root()).clear()
+    Messages(verbosity).info(f"freed {size_text(freed)}")
+    return 0
 
 
 @command.command()
 @click.option(
     "--size", type=click.IntRange(0), metavar="BYTES", help="Down to this size. Default: 2 GiB."
 )
-def prune(size: int | None) -> None:
+@verbosity_options
+def prune(size: int | None, verbosity: int) -> int:
     """Remove what was used least recently until the rest fits."""
     from wasmlrun.support.cache import Cache, default_root
     from wasmlrun.support.messages import Messages
+    from wasmlrun.support.sizes import size_text
 
-    Messages().info(f"freed {Cache(default_root()).prune(size)} bytes")
+    freed = Cache(default_root()).prune(size)
+    Messages(verbosity).info(f"freed {size_text(freed)}")
+    return 0

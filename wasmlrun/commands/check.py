@@ -12,11 +12,19 @@ from wasmlrun.commands.options import REPORT_FILES
 
 @click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("worker", metavar="WORKER")
+@click.option("--model", metavar="FILE|NAME", help="As for classify.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object a case.")
 @click.option("--install", is_flag=True, help="For a script: prepare its interpreter if need be.")
 @with_options(*REPORT_FILES)
 @verbosity_options
-def command(worker: str, as_json: bool, install: bool, verbosity: int, **files: Path | None) -> int:
+def command(
+    worker: str,
+    model: str | None,
+    as_json: bool,
+    install: bool,
+    verbosity: int,
+    **files: Path | None,
+) -> int:
     """Try WORKER with pictures of every kind and with wrong input; exit 1 if a case fails.
 
     WORKER is a module, a script, or a project's folder, for the protocol `tensor`.
@@ -37,9 +45,9 @@ def command(worker: str, as_json: bool, install: bool, verbosity: int, **files: 
 
     def work() -> int:
         interpreter(Path(worker), messages, install=install)
-        make_plan(Wishes(worker))
+        make_plan(Wishes(worker, model=model))
         code = EXIT_OK
-        for outcome in check_worker(worker):
+        for outcome in check_worker(worker, model):
             report.result(outcome)
             code = code if outcome.passed else EXIT_EXPECTATION
         return code

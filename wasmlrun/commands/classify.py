@@ -60,6 +60,7 @@ def classify_images(
     )
 
     def whole() -> int:
+        _check_score(wanted["min_score"])
         if worker is not None and not worker.endswith(".wasm"):
             from wasmlrun.commands.options import interpreter
 
@@ -116,6 +117,17 @@ def classify_images(
         return board.code if hopeless or board.done >= len(images) else None
 
     return report.run(whole)
+
+
+def _check_score(least: float | None) -> None:
+    """Scores are shares. Raises UsageFault for what no score can reach."""
+    from wasmlrun.support.errors import UsageFault
+
+    if least is not None and not 0 <= least <= 1:
+        raise UsageFault(
+            f"--min-score {least:g}: scores are from 0 to 1",
+            f"write --min-score {least / 100:g}" if 0 < least <= 100 else None,
+        )
 
 
 def _work(

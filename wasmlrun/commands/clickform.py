@@ -68,6 +68,9 @@ class LazyGroup(click.Group):
         except click.UsageError as e:
             from difflib import get_close_matches
 
+            meant = usage.MEANT.get(args[0]) if args else None
+            if meant is not None:
+                raise click.UsageError(f"{e.message} Did you mean {meant!r}?", ctx) from e
             near = get_close_matches(args[0], COMMANDS, 1) if args else []
             if near:
                 raise click.UsageError(f"{e.message} Did you mean {near[0]!r}?", ctx) from e

@@ -37,7 +37,7 @@ def transfer_options(function: F) -> F:
     )(function)
 
 
-@click.group("models", no_args_is_help=False)
+@click.group("models", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Pull, list, inspect and check models.
 

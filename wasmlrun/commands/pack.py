@@ -106,7 +106,7 @@ def _packable(model: str, source: ModelSource) -> ModelSource:
 
 
 def _tell(packed: Packed, messages: Messages) -> None:
-    from wasmlrun.models.progress import size_text
+    from wasmlrun.support.sizes import size_text
 
     messages.info(
         f"{packed.output}: {size_text(packed.size)}, {packed.operations} operations, "

@@ -16,7 +16,8 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an interpreter.")
-def list_(as_json: bool) -> None:
+@verbosity_options
+def list_(as_json: bool, verbosity: int) -> int:
     """List the interpreters and whether they are prepared."""
     from wasmlrun.commands.told import tell
     from wasmlrun.report.views.rows import rows
@@ -31,7 +32,7 @@ def list_(as_json: bool) -> None:
         }
         for name, runtime in RUNTIMES.items()
     ]
-    tell("runtimes", rows(found), as_json=as_json)
+    return tell("runtimes", rows(found), as_json=as_json)
 
 
 @command.command()

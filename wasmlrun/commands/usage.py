@@ -21,6 +21,19 @@ COMMANDS = {
     "models": "Pull, list, inspect and check models.",
     "doctor": "Check this installation, the sandbox included.",
 }
+MEANT = {
+    "version": "wasmlrun --version",
+    **{
+        name: f"wasmlrun models {name}"
+        for name in ("pull", "list", "ls", "search", "info", "verify", "remove", "add", "lock")
+    },
+    "ls": "wasmlrun models list",
+    "predict": "wasmlrun classify",
+    "install": "wasmlrun runtimes install",
+    "clear": "wasmlrun cache clear",
+    "devices": "wasmlrun doctor",
+}
+"""What people may mean by words that are no commands."""
 HELP = ("-h", "--help")
 
 

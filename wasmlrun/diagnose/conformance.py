@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,24 +45,25 @@ class _Ran:
         return found if isinstance(found, list) else []
 
 
-def check_worker(worker: str) -> Iterator[Outcome]:
-    """Try a worker of the protocol `tensor` in every case."""
+def check_worker(worker: str, model: str | None = None) -> Iterator[Outcome]:
+    """Try a worker of the protocol `tensor` in every case; with `model`, pictures go to that."""
+    options = ("--model", model) if model is not None else ()
     with tempfile.TemporaryDirectory(prefix="wasmlrun-check-") as folder:
         pictures = _pictures(Path(folder))
         first: list[dict[str, Any]] = []
         for kind, picture in pictures.items():
-            ran = _classify(worker, str(picture))
+            ran = _classify(worker, str(picture), *options)
             passed = ran.code == 0 and _well_formed(ran.predictions)
             first = first or ran.predictions
             yield Outcome(f"a picture: {kind}", passed, _said(ran))
-        again = _classify(worker, str(next(iter(pictures.values()))))
+        again = _classify(worker, str(next(iter(pictures.values()))), *options)
         yield Outcome(
             "the same picture again gives the same answer",
             bool(first) and again.predictions == first,
             _said(again),
         )
         for case, outcome in _CASES.items():
-            yield outcome(worker, case)
+            yield outcome(worker, case, options)
 
 
 def _well_formed(predictions: list[dict[str, Any]]) -> bool:
@@ -84,35 +85,35 @@ def _trapped(ran: _Ran) -> bool:
     return " trapped: " in last and "invalid exit status" not in last
 
 
-def _missing_model(worker: str, case: str) -> Outcome:
+def _missing_model(worker: str, case: str, _: Sequence[str]) -> Outcome:
     ran = _run(worker, b"\0" * 12, {"WASMLRUN_MODEL": "no-such-model"}, model=False)
     return Outcome(case, _refused(ran), _said(ran))
 
 
-def _wrong_dims(worker: str, case: str) -> Outcome:
+def _wrong_dims(worker: str, case: str, _: Sequence[str]) -> Outcome:
     ran = _run(worker, b"\0" * 12, {"WASMLRUN_INPUT_SHAPE": "1,2,2,3"})
     return Outcome(case, _refused(ran), _said(ran))
 
 
-def _empty_stdin(worker: str, case: str) -> Outcome:
+def _empty_stdin(worker: str, case: str, _: Sequence[str]) -> Outcome:
     ran = _run(worker, b"", {})
     return Outcome(case, _refused(ran), _said(ran))
 
 
-def _no_variables(worker: str, case: str) -> Outcome:
+def _no_variables(worker: str, case: str, _: Sequence[str]) -> Outcome:
     ran = _run(worker, b"", {}, variables=False)
     return Outcome(case, _refused(ran), _said(ran))
 
 
-def _huge_output(worker: str, case: str) -> Outcome:
-    ran = _classify(worker, None, "--max-output", "1")
+def _huge_output(worker: str, case: str, options: Sequence[str]) -> Outcome:
+    ran = _classify(worker, None, "--max-output", "1", *options)
     # a program may take its closed output for a failure of its own; it must only end
     passed = ran.code == 0 or ran.error in ("limit", "worker-failed")
     passed = passed and not _trapped(ran)
     return Outcome(case, passed, _said(ran))
 
 
-_CASES: dict[str, Callable[[str, str], Outcome]] = {
+_CASES: dict[str, Callable[[str, str, Sequence[str]], Outcome]] = {
     "wrong dims are an error, not a crash": _wrong_dims,
     "a missing model is an error, not a crash": _missing_model,
     "empty stdin is an error, not a crash": _empty_stdin,

@@ -17,7 +17,7 @@ from wasmlrun.manifest.reader import Manifest, read_manifest
 from wasmlrun.sandbox import import_origins
 from wasmlrun.supervisor.stages import Board, Stage
 from wasmlrun.support import beneath
-from wasmlrun.support.errors import BadWorker, UsageFault
+from wasmlrun.support.errors import BadFile, BadWorker
 from wasmlrun.support.limits import MAX_MODEL_BYTES
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ def look_into(path: Path, board: Board) -> Facts:
             return _model(path, board)
         code = beneath.read(path, MAX_MODEL_BYTES)
     except FileNotFoundError:
-        raise UsageFault(f"{path} does not exist") from None
+        raise BadFile(f"{path} does not exist", "check the path") from None
     except OSError as e:
-        raise UsageFault(f"{path} cannot be read: {e.strerror}") from e
+        raise BadFile(f"{path} cannot be read: {e.strerror}") from e
     if code.startswith((binary.CORE, MAGIC)):
         return program(path, code)
     if path.suffix == ".toml":

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wasmlrun.manifest.reader import Mount, check_folders
-from wasmlrun.support.errors import BadManifest, UsageFault
+from wasmlrun.support.errors import BadFile, BadManifest, UsageFault
+from wasmlrun.support.paths import exists
 
 
 def parse_mount(text: str) -> Mount:
@@ -28,9 +29,16 @@ def parse_mounts(texts: Sequence[str], already: Sequence[Mount]) -> tuple[Mount,
     """The mounts of a manifest and of the command line, checked together.
 
     Raises:
-        UsageFault: a folder that does not exist, or two on one guest path.
+        UsageFault: it is not of that form, or two are on one guest path.
+        BadFile: a folder does not exist.
     """
     mounts = (*already, *map(parse_mount, texts))
+    for mount in mounts:
+        if not exists(mount.host):
+            raise BadFile(
+                f"folder {mount.host}, to be mounted at {mount.guest}, does not exist",
+                "create it or correct --dir",
+            )
     try:
         check_folders(mounts, "--dir")
     except BadManifest as e:

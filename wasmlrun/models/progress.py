@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from wasmlrun.models.download import Watcher
 from wasmlrun.support.messages import Messages, printable
+from wasmlrun.support.sizes import size_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -74,14 +75,3 @@ class Bars:
     def say(self, text: str) -> None:
         """A line above the bars."""
         self._progress.console.print(printable(text), markup=False)
-
-
-def size_text(size: int) -> str:
-    """Bytes as people say them: `3.6 MB`, in powers of ten."""
-    if size < 1000:
-        return f"{size} bytes"
-    value, units = size / 1000, ["kB", "MB", "GB", "TB"]
-    while value >= 999.5 and len(units) > 1:
-        value /= 1000
-        units.pop(0)
-    return f"{value:.1f} {units[0]}" if value < 99.95 else f"{value:.0f} {units[0]}"

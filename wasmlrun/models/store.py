@@ -332,7 +332,7 @@ class Shelf:
             return BadModel(f"model {name} does not exist", f"did you mean {' or '.join(told)}?")
         return BadModel(
             f"model {name} does not exist",
-            f"give a model file, or one of these names: {', '.join(names)}",
+            "is it a file, check its path; wasmlrun models list shows the names",
         )
 
     def _told_how(self, name: str) -> str:

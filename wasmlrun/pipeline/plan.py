@@ -126,9 +126,24 @@ def find_worker(name: str | None) -> Path:
     if found is None:
         raise BadWorker(
             f"worker {name} does not exist",
-            f"give a .wasm file, or the name of the bundled worker: {bundled.DEFAULT_WORKER}",
+            "give a .wasm file, a script, a project's folder, or the name of the bundled worker: "
+            f"{bundled.DEFAULT_WORKER}",
         )
     return found
+
+
+def check_program(path: Path) -> None:
+    """A file that was named as a worker must be WebAssembly. Raises BadWorker."""
+    from wasmlrun.binary.magic import no_program
+
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(64)
+    except OSError:
+        return  # told by whoever reads all of it
+    fault = no_program(path, head)
+    if fault is not None:
+        raise fault
 
 
 def interpreted(worker: Path, grant: Grant) -> tuple[Path, Grant]:
@@ -169,12 +184,15 @@ def _without_manifest(wishes: Wishes, worker: Path) -> Plan:
 
             if is_packed(worker):
                 return _packed(worker)
-        if not wishes.arguments and not wishes.dirs:
+        if worker.suffix not in SCRIPTS:
+            check_program(worker)
+        if worker.suffix not in SCRIPTS and not wishes.arguments and not wishes.dirs:
             raise BadManifest(
                 f"worker {worker} has no manifest: {worker.with_suffix('.toml')} does not exist",
                 "write one, name one with --manifest, or give the worker a model with --model",
             )
-        return Plan(worker, Grant(nn=True), Classify(), None, None, None)
+        if worker.suffix not in SCRIPTS:
+            return Plan(worker, Grant(nn=True), Classify(), None, None, None)
     shown, chosen = (wishes.model, "") if wishes.model is not None else _default_model()
     name, source, settings = find_model(shown, allow_outside=wishes.allow_outside)
     return Plan(

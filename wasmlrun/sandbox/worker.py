@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from wasmlrun.binary.magic import AHEAD, COMPONENT, CORE, no_program
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.sandbox.clock import Clock, Runtime, Trapped
 from wasmlrun.sandbox.hints import Heard, remedy, was_refused
@@ -26,9 +27,6 @@ __all__ = ["LinkedWorker", "Runtime", "Worker"]
 
 NO_CLOCK = Clock()
 """Never over."""
-_CORE = b"\0asm\x01\0\0\0"
-_AHEAD = b"wasmlrun machine code "
-_COMPONENT = b"\0asm\x0d\0\x01\0"
 
 
 class LinkedProgram(Protocol):
@@ -200,20 +198,16 @@ def _program(runtime: Runtime, path: Path) -> Program:
     except OSError as e:
         raise BadWorker(f"worker {path} cannot be read: {e.strerror}") from e
     # imported when needed, to start faster
-    if code.startswith(_CORE):
+    if code.startswith(CORE):
         from wasmlrun.sandbox.core import CoreProgram
 
         return CoreProgram(runtime, path, code)
-    if code.startswith(_AHEAD):
+    if code.startswith(AHEAD):
         from wasmlrun.sandbox.core import CoreProgram
 
         return CoreProgram(runtime, path, code, ahead=True)
-    if code.startswith(_COMPONENT):
+    if code.startswith(COMPONENT):
         from wasmlrun.sandbox.component import ComponentProgram
 
         return ComponentProgram(runtime, path, code)
-    raise BadWorker(
-        f"worker {path} is not a WebAssembly module",
-        "a module starts with the bytes 00 61 73 6d 01 00 00 00, a component with "
-        "00 61 73 6d 0d 00 01 00",
-    )
+    raise no_program(path, code[:64]) or BadWorker(f"worker {path} is no program")

@@ -74,6 +74,13 @@ class BadWorker(WasmlrunError):
     exit_code = 3
 
 
+class BadFile(WasmlrunError):
+    """A file or folder that the command line names is not there or cannot be read."""
+
+    code = "bad-file"
+    exit_code = 3
+
+
 class DownloadFailed(WasmlrunError):
     """A file could not be fetched, or what came is not the file."""
 

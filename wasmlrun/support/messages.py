@@ -68,6 +68,10 @@ class Messages:
         if self.verbosity >= 0:
             self._write(printable(text))
 
+    def text(self, text: str) -> None:
+        """What was asked for, such as help, whatever the verbosity."""
+        self._write(printable(text))
+
     def detail(self, text: str) -> None:
         """What only -v shows."""
         if self.verbosity > 0:

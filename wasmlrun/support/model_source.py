@@ -167,7 +167,7 @@ def _read(path: Path, within: Path | None) -> bytes:
     try:
         return beneath.read(path, MAX_MODEL_BYTES, within=within)
     except FileNotFoundError:
-        raise BadModel(f"model {path} does not exist", "check the path given to --model") from None
+        raise BadModel(f"model {path} does not exist", "check its path") from None
     except beneath.Outside as e:
         raise BadModel(f"model {path} cannot be read: {e.strerror}", e.hint) from e
     except OSError as e:

@@ -16,9 +16,10 @@ from wasmlrun.toolkit.languages import LANGUAGES, Language
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # manifests of toolchains
 _OTHERS = {"Cargo.toml", "pyproject.toml", "rust-toolchain.toml"}
-_NOT_COPIED = {"README.md", "node_modules", "target"}
+_NOT_COPIED = {"README.md", "node_modules", "target", "__pycache__"}
 _IGNORED = """\
 *.wasm
+__pycache__/
 node_modules/
 target/
 .zig-cache/

@@ -13,7 +13,7 @@ from typing import Any
 
 from wasmlrun.sandbox.outcome import GuestRun, explain
 from wasmlrun.support import beneath
-from wasmlrun.support.errors import UsageFault, WorkerFailed
+from wasmlrun.support.errors import BadFile, UsageFault, WorkerFailed
 from wasmlrun.support.limits import MAX_BODY_BYTES
 from wasmlrun.support.records import Record
 from wasmlrun.vision.labels import Prediction
@@ -76,7 +76,7 @@ def read_body(file: str | None) -> bytes:
     """A request's body from a file, or from standard input for `-`.
 
     Raises:
-        UsageFault: the file cannot be read.
+        BadFile: the file cannot be read.
     """
     if file is None:
         return b""
@@ -88,7 +88,7 @@ def read_body(file: str | None) -> bytes:
     try:
         return beneath.read(Path(file), MAX_BODY_BYTES, pipe=True)
     except OSError as e:
-        raise UsageFault(f"--body {file}: {e.strerror}") from e
+        raise BadFile(f"--body {file}: {e.strerror}") from e
 
 
 def image_request(image: bytes) -> bytes:

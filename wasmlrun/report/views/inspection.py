@@ -7,10 +7,10 @@ from typing import Any
 
 from wasmlrun.binary.module import Memory
 from wasmlrun.diagnose.inspection import Facts, Group, ManifestFacts, ModelFacts, ProgramFacts
-from wasmlrun.models.progress import size_text
 from wasmlrun.report.answer import Answer, Columns
 from wasmlrun.report.views import models
 from wasmlrun.support.messages import printable
+from wasmlrun.support.sizes import size_text
 
 Object = dict[str, Any]
 Lines = list[tuple[str, str]]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wasmlrun.models.catalogue import assignments
-from wasmlrun.models.progress import size_text
 from wasmlrun.report.answer import Answer, Columns
+from wasmlrun.support.sizes import size_text
 from wasmlrun.support.tensor import describe
 
 if TYPE_CHECKING:

@@ -19,10 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from wasmlrun.models.catalogue import RemoteFile
-from wasmlrun.models.progress import size_text, watching
+from wasmlrun.models.progress import watching
 from wasmlrun.support import bundled
 from wasmlrun.support.errors import WorkerFailed
 from wasmlrun.support.filelock import exclusive
+from wasmlrun.support.sizes import size_text
 from wasmlrun.toolkit.interpreters import Interpreter
 from wasmlrun.toolkit.toolchains.installer import (
     COMPONENTIZE_PY,

@@ -202,15 +202,18 @@ class Installer:
     def _client(self, command: Sequence[str], folder: Path | None = None) -> None:
         # what it says goes to stderr: stdout is for answers
         try:
-            done = subprocess.run(command, cwd=folder, stdout=sys.stderr, check=False)
+            done = subprocess.run(command, cwd=folder, capture_output=True, check=False, text=True)
         except OSError as e:
             raise BuildFailed(f"{command[0]} cannot be run: {e.strerror}") from e
         if done.returncode != 0:
+            # what it warns of on the way to success is its own affair
+            self.messages.text(done.stderr.strip() or done.stdout.strip())
             raise BuildFailed(f"{' '.join(command[:4])} … failed with code {done.returncode}")
 
     def _output(self, command: Sequence[str]) -> str:
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
+        done = subprocess.run(command, capture_output=True, check=False, text=True)
         if done.returncode != 0:
+            self.messages.text(done.stderr.strip())
             raise BuildFailed(
                 f"{' '.join(command[:2])} failed with code {done.returncode}",
                 "is the list of packages known? apt-get update",
