@@ -117,7 +117,7 @@ def test_a_machine_without_room_for_temporary_files_is_a_finding(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.TemporaryDirectory", full)
-    found = doctor.examine(Cache(None), Board(), Messages())
+    found = doctor.examine(Cache(None), Board())
     assert not found.healthy
     assert (found.model.works, found.sandbox[0].passed) == (False, False)
     assert "No space left on device" in found.model.how

@@ -15,7 +15,7 @@ from wasmlrun.engines.protocol import Port
 from wasmlrun.manifest.reader import Classify
 from wasmlrun.pipeline.protocols import tensor, wws
 from wasmlrun.sandbox.outcome import GuestRun, explain
-from wasmlrun.support.errors import BadModel, UsageFault, WorkerFailed
+from wasmlrun.support.errors import BadFile, BadModel, WorkerFailed
 from wasmlrun.support.model_source import Encoding
 from wasmlrun.support.tensor import DType, Tensor
 from wasmlrun.vision.labels import Prediction
@@ -72,7 +72,7 @@ def test_a_body_comes_from_a_file_or_standard_input(
     assert wws.read_body(str(tmp_path / "body")) == b"from a file"
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"from stdin")))
     assert wws.read_body("-") == b"from stdin"
-    with pytest.raises(UsageFault) as caught:
+    with pytest.raises(BadFile) as caught:
         wws.read_body(str(tmp_path / "none"))
     assert caught.value.message == f"--body {tmp_path / 'none'}: No such file or directory"
 

@@ -45,7 +45,7 @@ def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
 
         tempfiles.adopt()
 
-        findings = examine(Cache(default_root(), tell=messages.detail), board, messages)
+        findings = examine(Cache(default_root(), tell=messages.detail), board)
         report.result(findings)
         return EXIT_OK if findings.healthy else EXIT_EXPECTATION
 

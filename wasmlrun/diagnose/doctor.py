@@ -65,11 +65,11 @@ class Findings:
         )
 
 
-def examine(cache: Cache, board: Board, messages: Messages) -> Findings:
+def examine(cache: Cache, board: Board) -> Findings:
     """Look at everything; what is wrong is told in the findings, not raised."""
     host = Host(GraphPool(EnginePool(Settings(cache=cache)), board), cache)
     try:
-        model = _model_test(host, messages)
+        model = _model_test(host)
         sandbox = try_all()
     except OSError as e:
         what = f"there is no place for temporary files: {e}"
@@ -150,7 +150,7 @@ class _Kept:
         self.failures.append(failure)
 
 
-def _model_test(host: Host, messages: Messages) -> ModelTest:
+def _model_test(host: Host) -> ModelTest:
     """Classify a drawn picture with the bundled worker and model, in the usual way."""
     import tempfile
 
@@ -168,7 +168,7 @@ def _model_test(host: Host, messages: Messages) -> ModelTest:
         try:
             # the same on every machine, whatever is pulled
             plan = make_plan(Wishes(model=bundled.DEFAULT_MODEL))
-            classify([ImageFile(str(path))], plan, Options(), host, kept, messages)
+            classify([ImageFile(str(path))], plan, Options(), host, kept, Messages(-1))
         except WasmlrunError as error:
             kept.failures.append(failure_of(error))
     if kept.failures:
