@@ -39,11 +39,8 @@ def prepared(language: str, outside: dict[str, str]) -> dict[str, str]:
     if ready[language] not in ("True", "ready"):
         reason = f"no {RUNTIMES[language].what}: wasmlrun runtimes install {language}"
         if os.environ.get("CI"):
-            done = subprocess.run(
-                [sys.executable, "-m", "wasmlrun", "runtimes", "install", language],
-                env={**os.environ, **home},
-            )
-            assert done.returncode == 0, reason
+            install = [sys.executable, "-m", "wasmlrun", "runtimes", "install", language]
+            assert subprocess.run(install, env={**os.environ, **home}).returncode == 0, reason
         else:
             pytest.skip(reason)
     return home

@@ -32,10 +32,10 @@ def command(
     The file is run by your own wasmlrun only, of the same version of wasmtime and for the same
     processor; anything else is refused with the reason.
     """
-    from wasmlrun.models.progress import size_text
     from wasmlrun.sandbox import ahead
     from wasmlrun.support.errors import WasmlrunError
     from wasmlrun.support.messages import Messages
+    from wasmlrun.support.sizes import size_text
     from wasmlrun.tiny import description
 
     messages = Messages(verbosity)
