@@ -42,7 +42,8 @@ def test_the_command_finds_all_well(run_cli: Callable[..., Outcome]) -> None:
         ["schema", "healthy", "versions", "devices", "cache", "model", "sandbox"]
     )
     assert found["healthy"] is True
-    assert sorted(found["versions"]) == ["openvino", "platform", "python", "wasmlrun", "wasmtime"]
+    named = {"openvino", "platform", "python", "wasmlrun", "wasmtime"}
+    assert named <= set(found["versions"]), "and every other engine that is installed"
     assert "CPU" in found["devices"]
     assert found["model"]["works"] is True
     refused = [t for t in found["sandbox"] if not t["name"].startswith("control")]
