@@ -13,6 +13,7 @@ from conftest import Outcome
 from fuzz.bases import onnx_that_grows
 from kit.core_guests import ENDLESS, Call, printing, program, record, u32s
 from kit.fakes import FakeEngine
+from kit.language import language_model
 from kit.models_by_hand import write_colours
 
 from wasmlrun.engines.pool import EnginePool
@@ -69,6 +70,23 @@ def calling(*calls: Call, data: Mapping[int, bytes] = MEMORY) -> str:
     return program(lines, before=imports, data=data)
 
 
+# a language model is asked for three tokens
+TELL = b'{"n-predict": 3, "ignore-eos": true, "ctx-size": 64}'
+STORY = {
+    NAME: b"m",
+    DIMS: u32s(5),
+    TENSOR: record(DIMS, 1, 3, 1024, 5),
+    1024: b"Hello",
+    2048: TELL,
+}
+NARRATE = calling(
+    ("load_by_name_with_config", NAME, 1, 2048, len(TELL), OUT),
+    OPEN,
+    ("set_input", 2, 0, TENSOR),
+    ("compute", 2),
+    data=STORY,
+)
+
 MANY_INSTANCES = """(component
   (core module $m)
   (core instance (instantiate $m)) (core instance (instantiate $m)) (core instance (instantiate $m))
@@ -99,6 +117,7 @@ CASES = {
     "graphs": Case(calling(LOAD, LOAD, LOAD), 2, 3, model=True),
     "contexts": Case(calling(LOAD, OPEN, OPEN, OPEN), 2, 3, model=True),
     "tensor_bytes": Case(calling(LOAD, OPEN, ("set_input", 2, 0, TENSOR)), 191, 192, model=True),
+    "tokens": Case(NARRATE, 2, 3),
     "process_memory": Case(calling(LOAD), 600 * MIB, 8 * GIB, model=True),
     "output": Case(printing("x" * 100), 99, 100),
 }
@@ -112,12 +131,16 @@ def worker_of(tmp_path: Path, make_worker: Callable[..., Path]) -> Callable[...,
 
     def write(name: str, limits: str = "") -> list[str]:
         case = CASES[name]
-        manifest = 'version = "1"\n[features.wasi_nn]\nallowed_backends = ["openvino"]\n' + limits
+        manifest = (
+            'version = "1"\n[features.wasi_nn]\nallowed_backends = ["openvino", "llama"]\n' + limits
+        )
         arguments = [str(make_worker(tmp_path, case.wat, manifest))]
         if name == "process_memory":
             model = tmp_path / "grows.onnx"
             model.write_bytes(onnx_that_grows(1 << 28))
             arguments += ["--model", f"m={model}"]
+        elif name == "tokens":
+            arguments += ["--model", f"m={language_model()}"]
         elif case.model:
             arguments += ["--model", f"m={write_colours(tmp_path)}"]
         return ["run", *arguments]

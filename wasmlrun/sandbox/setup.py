@@ -95,6 +95,16 @@ def setup_of(
     )
 
 
+def written_to(setup: Setup) -> Callable[[bytes], None]:
+    """What writes to an instance's stdout for it, counted as its own writing is."""
+    sink = setup.stdout or _to_descriptor(1)
+
+    def write(data: bytes) -> None:
+        sink(data)
+
+    return write
+
+
 class Output:
     """Counts what a guest writes and cuts it off at the limit."""
 

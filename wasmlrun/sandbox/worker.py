@@ -17,7 +17,15 @@ from wasmlrun.manifest.grant import Grant
 from wasmlrun.sandbox.clock import Clock, Runtime, Trapped
 from wasmlrun.sandbox.hints import Heard, remedy, was_refused
 from wasmlrun.sandbox.outcome import GuestRun, explain
-from wasmlrun.sandbox.setup import CannotMount, Output, Setup, limit_hit, sentence, setup_of
+from wasmlrun.sandbox.setup import (
+    CannotMount,
+    Output,
+    Setup,
+    limit_hit,
+    sentence,
+    setup_of,
+    written_to,
+)
 from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadWorker, LimitExceeded, WorkerFailed
 from wasmlrun.support.limits import MAX_WORKER_BYTES, Limits, exceeded, timeout_error
@@ -126,6 +134,8 @@ class LinkedWorker:
             stderr=heard,
             inherit=inherit,
         )
+        if session is not None:
+            session.say = written_to(setup)
         try:
             exit_code = self._start(setup, session, limits, clock)
         except WorkerFailed as error:

@@ -152,6 +152,14 @@ class Limits(Record):
         help="Tensors alive at once.",
         bounds="input tensors and the last output, alive at once",
     )
+    tokens: int | None = _limit(
+        100_000,
+        unit="tokens",
+        flag="--max-tokens",
+        metavar="N",
+        help="Tokens that a language model generates in one computation.",
+        bounds="tokens that a language model generates in one computation",
+    )
     process_memory: int = _limit(
         8 * GIB,
         unit="bytes",

@@ -23,6 +23,7 @@ from wasmlrun.support.limits import exceeded
 from wasmlrun.support.model_source import Encoding
 from wasmlrun.support.tensor import DType, Tensor
 from wasmlrun.wasi_nn.adapter import HOST, interface_name
+from wasmlrun.wasi_nn.conversation import Ending
 from wasmlrun.wasi_nn.core import check_rank
 from wasmlrun.wasi_nn.session import NnErrno, NnError, Session
 
@@ -43,7 +44,7 @@ _ENCODINGS = (
     None,
 )
 _TARGETS = ("cpu", "gpu", "tpu")
-_CODES = {
+_CODES: dict[NnErrno | Ending, int] = {
     NnErrno.INVALID_ARGUMENT: 0,
     NnErrno.INVALID_ENCODING: 1,
     NnErrno.MISSING_MEMORY: 0,
@@ -52,6 +53,10 @@ _CODES = {
     NnErrno.UNSUPPORTED_OPERATION: 4,
     NnErrno.TOO_LARGE: 5,
     NnErrno.NOT_FOUND: 6,
+    Ending.END_OF_SEQUENCE: 3,
+    Ending.CONTEXT_FULL: 5,
+    Ending.PROMPT_TOO_LONG: 5,
+    Ending.MODEL_NOT_FOUND: 6,
 }
 
 

@@ -132,7 +132,8 @@ class CoreBinding:
                 with session.observer.call(name):
                     function(session, GuestMemory(caller), *values)
         except NnError as error:
-            session.failure = error
+            if error.is_fault:
+                session.failure = error
             return int(error.errno)
         return 0
 
@@ -155,9 +156,9 @@ def _functions() -> dict[tuple[str, int], Callable[..., None]]:
         ("init_execution_context", 2): _init_execution_context,
         ("set_input", 3): _set_input,
         ("compute", 1): _compute,
-        ("compute_single", 1): _compute,
+        ("compute_single", 1): _compute_single,
         ("get_output", 5): _get_output,
-        ("get_output_single", 5): _get_output,
+        ("get_output_single", 5): _get_output_single,
         ("fini_single", 1): _fini_single,
         ("unload", 1): _unload,
         ("finalize_execution_context", 1): _finalize_execution_context,
@@ -204,9 +205,12 @@ def _load_by_name_with_config(
     config_size: int,
     out: int,
 ) -> None:
-    # the configuration is for language models; a wrong pointer is still a wrong pointer
+    memory.check_u32(out, "load_by_name: the graph handle")
     memory.check(config, config_size, "load_by_name_with_config: the configuration")
-    _load_by_name(session, memory, name, size, out)
+    session.admit_tensor(config_size)
+    options = memory.read(config, config_size, "load_by_name_with_config: the configuration")
+    handle = session.load_by_name(_read_name(memory, name, size), options=options)
+    memory.write_u32(out, handle, "load_by_name: the graph handle")
 
 
 def _init_execution_context(session: Session, memory: GuestMemory, graph: int, out: int) -> None:
@@ -225,11 +229,19 @@ def _set_input(
     )
     shape = _read_shape(memory, dims, rank)
     content = memory.read(data, size, "set_input: the tensor's data")
+    if session.takes_bytes(context):
+        # some guests give a text the dims [1]
+        session.set_input(context, index, Tensor((size,), DType.U8, content))
+        return
     session.set_input(context, index, Tensor(shape, _dtype(code, shape, size), content))
 
 
 def _compute(session: Session, memory: GuestMemory, context: int) -> None:
     session.compute(context)
+
+
+def _compute_single(session: Session, memory: GuestMemory, context: int) -> None:
+    session.compute_single(context)
 
 
 def _get_output(
@@ -242,7 +254,32 @@ def _get_output(
     written: int,
 ) -> None:
     memory.check_u32(written, "get_output: the number of bytes written")
-    tensor = session.output(context, index)
+    _give_output(session, memory, session.output(context, index), index, buffer, capacity, written)
+
+
+def _get_output_single(
+    session: Session,
+    memory: GuestMemory,
+    context: int,
+    index: int,
+    buffer: int,
+    capacity: int,
+    written: int,
+) -> None:
+    memory.check_u32(written, "get_output: the number of bytes written")
+    tensor = session.output_single(context, index)
+    _give_output(session, memory, tensor, index, buffer, capacity, written)
+
+
+def _give_output(
+    session: Session,
+    memory: GuestMemory,
+    tensor: Tensor,
+    index: int,
+    buffer: int,
+    capacity: int,
+    written: int,
+) -> None:
     size = len(tensor.data)
     if size > capacity:
         memory.write_u32(written, size, "get_output: the number of bytes written")
@@ -256,8 +293,8 @@ def _get_output(
 
 
 def _fini_single(session: Session, memory: GuestMemory, context: int) -> None:
-    """WasmEdge: the end of a token-by-token computation; nothing is held for it here."""
-    session.output_names(context)
+    """WasmEdge: the end of a token-by-token computation."""
+    session.fini_single(context)
 
 
 def _unload(session: Session, memory: GuestMemory, graph: int) -> None:

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from enum import IntEnum
 from typing import Protocol
 
+from wasmlrun.engines.language import LanguageGraph
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.engines.protocol import (
     Context,
@@ -30,6 +31,7 @@ from wasmlrun.support.errors import BadModel
 from wasmlrun.support.limits import Limits, exceeded
 from wasmlrun.support.model_source import Encoding, ModelSource, source_of
 from wasmlrun.support.tensor import DType, Tensor, byte_size, describe
+from wasmlrun.wasi_nn.conversation import PROMPT, Conversation, Ended, Ending
 
 
 class NnErrno(IntEnum):
@@ -48,12 +50,17 @@ class NnErrno(IntEnum):
 class NnError(Exception):
     """A WASI-NN call that failed: a number for the guest and a sentence for the person."""
 
-    def __init__(self, errno: NnErrno, message: str, *, model: bool = False) -> None:
+    def __init__(self, errno: NnErrno | Ending, message: str, *, model: bool = False) -> None:
         super().__init__(message)
         self.errno = errno
         self.message = message
         self.model = model
         """Whether the model is to blame rather than the guest."""
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether something went wrong; the end of a text is no fault."""
+        return self.errno is not Ending.END_OF_SEQUENCE
 
 
 class Observer(Protocol):
@@ -69,6 +76,7 @@ class Observer(Protocol):
         """An argument or a result of the call that runs."""
 
 
+_PRELOAD = b"preload:"
 KEPT_GRAPHS = 4
 """Graphs that nobody uses at the moment and that the next image's guest may load again."""
 
@@ -126,7 +134,7 @@ class GraphPool:
 
 
 class _OpenContext:
-    def __init__(self, context: Context, graph: Graph, *, numbered: bool) -> None:
+    def __init__(self, context: Context | Conversation, graph: Graph, *, numbered: bool) -> None:
         self.context = context
         self.graph = graph
         self.numbered = numbered
@@ -170,7 +178,11 @@ class Session:
         self._next_handle = 1
         self._graphs: dict[int, Graph] = {}
         self._numbered: set[int] = set()
+        self._options: dict[int, bytes] = {}
+        """What a graph's language model was told when it was loaded, by the graph's handle."""
         self._contexts: dict[int, _OpenContext] = {}
+        self.say: Callable[[bytes], None] = lambda text: None
+        """Writes to the guest's stdout, for language models that are to do so."""
         self.last_output: Tensor | None = None
         self.inference_seconds = 0.0
         self.failure: NnError | None = None
@@ -193,10 +205,26 @@ class Session:
                 f"load: a model of encoding {source.encoding.value} has {wanted} part(s), "
                 f"{len(parts)} given",
             )
+        if source.encoding is Encoding.GGML:
+            return self._load_language(parts, target)
         return self._load(source, target, "load")
 
-    def load_by_name(self, name: str, target: str = "cpu") -> int:
-        """Load a model that the host registered under a name. Returns its handle."""
+    def _load_language(self, parts: Sequence[bytes], target: str) -> int:
+        """A language model: its weights, or `preload:` and its name, and perhaps options."""
+        weights, options = parts[0], parts[1] if len(parts) > 1 else b""
+        if not weights.startswith(_PRELOAD):
+            return self._load(ModelSource(Encoding.GGML, (weights,)), target, "load", options)
+        name = weights.removeprefix(_PRELOAD).decode(errors="replace")
+        found = self._models.get(name)
+        if found is None:
+            raise NnError(Ending.MODEL_NOT_FOUND, f"load: no model is named {name!r}")
+        return self._load(found, target, "load", options)
+
+    def load_by_name(self, name: str, target: str = "cpu", options: bytes = b"") -> int:
+        """Load a model that the host registered under a name. Returns its handle.
+
+        `options` are a language model's, JSON; other models have none.
+        """
         self._note(name=name)
         source = self._models.get(name)
         if source is None:
@@ -204,7 +232,7 @@ class Session:
             raise NnError(
                 NnErrno.NOT_FOUND, f"load_by_name: no model is named {name!r} (known: {known})"
             )
-        return self._load(source, target, "load_by_name")
+        return self._load(source, target, "load_by_name", options)
 
     def init_execution_context(self, graph: int) -> int:
         """Open a context of a loaded graph. Returns its handle."""
@@ -212,8 +240,13 @@ class Session:
         loaded = self._graph(graph, "init_execution_context")
         if len(self._contexts) >= self._limits.contexts:
             raise exceeded("contexts", self._limits.contexts, "the guest opened one more")
+        context: Context | Conversation
         try:
-            context = loaded.open()
+            if isinstance(loaded, LanguageGraph):
+                language = loaded.converse(self._options.get(graph, b""))
+                context = Conversation(language, self._limits, lambda text: self.say(text))
+            else:
+                context = loaded.open()
         except EngineError as e:
             raise self._failed("init_execution_context", e) from e
         handle = self._new_handle()
@@ -230,9 +263,11 @@ class Session:
         opened = self._context(context, "set_input")
         number, port = _port(opened.graph.inputs, index, "set_input", "input")
         self.admit_tensor(len(tensor.data), instead_of=opened.given.get(number, 0))
-        fitted = self._fit(tensor, port)
         try:
-            opened.context.set_input(number, fitted)
+            if isinstance(opened.context, Conversation):
+                opened.context.set_input(number, bytes(tensor.data))
+            else:
+                opened.context.set_input(number, self._fit(tensor, port))
         except EngineError as e:
             raise self._failed("set_input", e) from e
         opened.given[number] = len(tensor.data)
@@ -243,10 +278,16 @@ class Session:
         self._note(context=context)
         self._compute(context)
 
-    def _compute(self, context: int) -> None:
+    def compute_single(self, context: int) -> None:
+        """A language model's next token; any other graph as a whole."""
+        self._note(context=context)
+        self._compute(context, single=True)
+
+    def _compute(self, context: int, *, single: bool = False) -> None:
         opened = self._context(context, "compute")
+        talk = opened.context if isinstance(opened.context, Conversation) else None
         for number, port in enumerate(opened.graph.inputs):
-            if number not in opened.given:
+            if number not in opened.given and (talk is None or number == PROMPT):
                 raise NnError(
                     NnErrno.INVALID_ARGUMENT,
                     f"compute: input {number} ({port.name}, {describe(port.shape, port.dtype)}) "
@@ -255,10 +296,16 @@ class Session:
         started = time.perf_counter()
         try:
             with self._pool.board.doing(Stage.INFERENCE, "an inference"):
-                opened.context.compute()
+                if talk is not None and single:
+                    talk.compute_single()
+                else:
+                    opened.context.compute()
+        except Ended as e:
+            raise NnError(e.how, f"compute: {e.message}") from e
         except EngineError as e:
             raise self._failed("compute", e) from e
-        self.inference_seconds += time.perf_counter() - started
+        finally:
+            self.inference_seconds += time.perf_counter() - started
         opened.computed = True
 
     def output(self, context: int, index: int | str) -> Tensor:
@@ -268,17 +315,41 @@ class Session:
         self._note(tensor=tensor)
         return tensor
 
-    def _output(self, context: int, index: int | str) -> Tensor:
+    def output_single(self, context: int, index: int | str) -> Tensor:
+        """An output of a language model's last token; of any other graph as `output`."""
+        self._note(context=context, output=index)
+        tensor = self._output(context, index, single=True)
+        self._note(tensor=tensor)
+        return tensor
+
+    def _output(self, context: int, index: int | str, *, single: bool = False) -> Tensor:
         opened = self._context(context, "get_output")
-        if not opened.computed:
+        talk = opened.context if isinstance(opened.context, Conversation) else None
+        # what is told of a prompt is known before anything was computed
+        if not opened.computed and talk is None:
             raise NnError(NnErrno.RUNTIME_ERROR, "get_output: nothing was computed yet")
         number, _ = _port(opened.graph.outputs, index, "get_output", "output")
         try:
-            tensor = opened.context.output(number)
+            if talk is not None and single:
+                tensor = talk.output_single(number)
+            else:
+                tensor = opened.context.output(number)
             self.admit_tensor(len(tensor.data))
             return tensor
         except EngineError as e:
             raise self._failed("get_output", e) from e
+
+    def fini_single(self, context: int) -> None:
+        """The end of a computation token by token."""
+        self._note(context=context)
+        opened = self._context(context, "fini_single")
+        if isinstance(opened.context, Conversation):
+            opened.context.fini_single()
+
+    def takes_bytes(self, context: int) -> bool:
+        """Whether a context's inputs are bytes, whatever shape and type a guest says."""
+        opened = self._contexts.get(context)
+        return opened is not None and isinstance(opened.context, Conversation)
 
     def compute_named(
         self, context: int, inputs: Sequence[tuple[str, Tensor]]
@@ -348,7 +419,7 @@ class Session:
         if self.observer is not None:
             self.observer.note(**facts)
 
-    def _load(self, source: ModelSource, target: str, what: str) -> int:
+    def _load(self, source: ModelSource, target: str, what: str, options: bytes = b"") -> int:
         self._note(model=source.encoding.value, size=source.size)
         if len(self._loaded) >= self._limits.graphs:
             raise exceeded("graphs", self._limits.graphs, "the guest loads one more")
@@ -370,6 +441,7 @@ class Session:
         self._graphs[handle] = graph
         if source.encoding is Encoding.OPENVINO:
             self._numbered.add(handle)
+        self._options[handle] = options
         self._note(graph=handle)
         return handle
 

@@ -1,0 +1,159 @@
+"""llama.cpp's public C API through ctypes: declarations and loading, nothing else.
+
+The library travels inside the `xllamacpp` wheel, whose Python part is not imported. The structs
+of parameters grow with every release, at their end as a rule: they are taken whole, as the
+library fills them with its defaults, and only the first fields of one of them are changed,
+after a look at whether they are what they were when this was written. Header: `llama.h`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    c_bool,
+    c_char_p,
+    c_float,
+    c_int,
+    c_int32,
+    c_size_t,
+    c_uint8,
+    c_uint32,
+    c_void_p,
+)
+from pathlib import Path
+from typing import Any
+
+from wasmlrun.engines.protocol import EngineError
+
+_ROOM = 1024
+"""Bytes for a struct of parameters: those of 2026 have 150. What is too much is not looked at."""
+
+
+class ModelParams(Structure):
+    """`llama_model_params`, as the library made them."""
+
+    _fields_ = [("opaque", c_uint8 * _ROOM)]
+
+
+class ContextParams(Structure):
+    """`llama_context_params`: the sizes in front, the rest as the library made them."""
+
+    _fields_ = [
+        ("n_ctx", c_uint32),
+        ("n_batch", c_uint32),
+        ("n_ubatch", c_uint32),
+        ("n_seq_max", c_uint32),
+        ("opaque", c_uint8 * _ROOM),
+    ]
+
+
+_USUAL = (512, 2048, 512, 1)
+"""What the sizes in front of `llama_context_params` are by default."""
+
+
+class Batch(Structure):
+    """`llama_batch`, made by `llama_batch_get_one`."""
+
+    _fields_ = [
+        ("n_tokens", c_int32),
+        ("token", c_void_p),
+        ("embd", c_void_p),
+        ("pos", c_void_p),
+        ("n_seq_id", c_void_p),
+        ("seq_id", c_void_p),
+        ("logits", c_void_p),
+    ]
+
+
+LogCallback = CFUNCTYPE(None, c_int, c_char_p, c_void_p)
+_SILENT = LogCallback(lambda level, text, data: None)
+"""What it says is for its developers. Kept as long as the library is."""
+
+# name -> what it returns, its arguments
+_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+    "llama_backend_init": (None, []),
+    "llama_log_set": (None, [LogCallback, c_void_p]),
+    "llama_model_default_params": (ModelParams, []),
+    "llama_context_default_params": (ContextParams, []),
+    "llama_model_load_from_file": (c_void_p, [c_char_p, ModelParams]),
+    "llama_model_free": (None, [c_void_p]),
+    "llama_model_get_vocab": (c_void_p, [c_void_p]),
+    "llama_model_n_embd": (c_int32, [c_void_p]),
+    "llama_model_has_encoder": (c_bool, [c_void_p]),
+    "llama_model_has_decoder": (c_bool, [c_void_p]),
+    "llama_init_from_model": (c_void_p, [c_void_p, ContextParams]),
+    "llama_free": (None, [c_void_p]),
+    "llama_n_ctx": (c_uint32, [c_void_p]),
+    "llama_n_batch": (c_uint32, [c_void_p]),
+    "llama_set_n_threads": (None, [c_void_p, c_int32, c_int32]),
+    "llama_set_embeddings": (None, [c_void_p, c_bool]),
+    "llama_get_memory": (c_void_p, [c_void_p]),
+    "llama_memory_clear": (None, [c_void_p, c_bool]),
+    "llama_batch_get_one": (Batch, [c_void_p, c_int32]),
+    "llama_decode": (c_int32, [c_void_p, Batch]),
+    "llama_encode": (c_int32, [c_void_p, Batch]),
+    "llama_get_embeddings_ith": (POINTER(c_float), [c_void_p, c_int32]),
+    "llama_get_embeddings_seq": (POINTER(c_float), [c_void_p, c_int32]),
+    "llama_tokenize": (
+        c_int32,
+        [c_void_p, c_char_p, c_int32, c_void_p, c_int32, c_bool, c_bool],
+    ),
+    "llama_token_to_piece": (c_int32, [c_void_p, c_int32, c_char_p, c_int32, c_int32, c_bool]),
+    "llama_vocab_is_eog": (c_bool, [c_void_p, c_int32]),
+    "llama_vocab_n_tokens": (c_int32, [c_void_p]),
+    # the parameters of a chain are one bool, no_perf
+    "llama_sampler_chain_init": (c_void_p, [c_bool]),
+    "llama_sampler_chain_add": (None, [c_void_p, c_void_p]),
+    "llama_sampler_init_greedy": (c_void_p, []),
+    "llama_sampler_init_dist": (c_void_p, [c_uint32]),
+    "llama_sampler_init_top_k": (c_void_p, [c_int32]),
+    "llama_sampler_init_top_p": (c_void_p, [c_float, c_size_t]),
+    "llama_sampler_init_min_p": (c_void_p, [c_float, c_size_t]),
+    "llama_sampler_init_typical": (c_void_p, [c_float, c_size_t]),
+    "llama_sampler_init_temp": (c_void_p, [c_float]),
+    "llama_sampler_init_penalties": (c_void_p, [c_int32, c_float, c_float, c_float]),
+    "llama_sampler_init_grammar": (c_void_p, [c_void_p, c_char_p, c_char_p]),
+    "llama_sampler_sample": (c_int32, [c_void_p, c_void_p, c_int32]),
+    "llama_sampler_free": (None, [c_void_p]),
+}
+
+
+def load() -> ctypes.CDLL:
+    """The library, its functions declared and its messages off. Raises EngineError."""
+    path = _library()
+    # how long a thread that waits for another keeps its core busy: libgomp's own choice is
+    # several times slower where anything else wants the cores, and no faster where nothing does
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    try:
+        lib = ctypes.CDLL(str(path))
+    except OSError as e:
+        raise EngineError(f"llama.cpp's library cannot be loaded: {e}") from e
+    for name, (returns, arguments) in _FUNCTIONS.items():
+        try:
+            function = getattr(lib, name)
+        except AttributeError:
+            raise EngineError(f"{path.name} has no {name}: it is of an unknown version") from None
+        function.restype, function.argtypes = returns, arguments
+    usual = lib.llama_context_default_params()
+    if (usual.n_ctx, usual.n_batch, usual.n_ubatch, usual.n_seq_max) != _USUAL:
+        raise EngineError(f"{path.name} is of an unknown version: its parameters have moved")
+    lib.llama_log_set(_SILENT, None)
+    lib.llama_backend_init()
+    return lib
+
+
+def _library() -> Path:
+    spec = importlib.util.find_spec("xllamacpp")
+    if spec is None or spec.origin is None:
+        raise EngineError("the package xllamacpp is not installed")
+    folder = Path(spec.origin).parent
+    found = [*folder.glob("xllamacpp*.so"), *folder.glob("xllamacpp*.pyd")]
+    if not found:
+        raise EngineError(f"llama.cpp's library is missing from {folder}")
+    return found[0]

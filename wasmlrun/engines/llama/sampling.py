@@ -1,0 +1,83 @@
+"""How a token is chosen from a model's logits: llama.cpp's chain of samplers."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import c_char_p, c_void_p
+
+from wasmlrun.engines.llama.options import Options
+from wasmlrun.engines.protocol import EngineError
+from wasmlrun.support.process import native_stderr_muted
+
+_LLGUIDANCE = "%llguidance"
+"""How a grammar begins that is written for llguidance."""
+_INIT_LLGUIDANCE = "_Z22llama_sampler_init_llgPK11llama_vocabPKcS3_"
+
+
+def chain(lib: ctypes.CDLL, vocab: int, options: Options) -> int:
+    """A chain of samplers in the order that llama.cpp's own programs have; to be freed.
+
+    Raises:
+        EngineError: the grammar or schema is not understood.
+    """
+    made: int = lib.llama_sampler_chain_init(True)
+    try:
+        for sampler in _samplers(lib, vocab, options):
+            lib.llama_sampler_chain_add(made, sampler)
+    except EngineError:
+        lib.llama_sampler_free(made)
+        raise
+    return made
+
+
+def _samplers(lib: ctypes.CDLL, vocab: int, options: Options) -> list[int]:
+    found: list[int] = []
+    if options.grammar or options.json_schema:
+        found.append(_grammar(lib, vocab, options))
+    if (options.repeat_penalty, options.frequency_penalty, options.presence_penalty) != (1, 0, 0):
+        found.append(
+            lib.llama_sampler_init_penalties(
+                options.last_n_penalty,
+                options.repeat_penalty,
+                options.frequency_penalty,
+                options.presence_penalty,
+            )
+        )
+    if options.temp <= 0:
+        return [*found, lib.llama_sampler_init_greedy()]
+    return [
+        *found,
+        lib.llama_sampler_init_top_k(options.top_k),
+        lib.llama_sampler_init_typical(options.typ_p, 1),
+        lib.llama_sampler_init_top_p(options.top_p, 1),
+        lib.llama_sampler_init_min_p(options.min_p, 1),
+        lib.llama_sampler_init_temp(options.temp),
+        lib.llama_sampler_init_dist(options.seed & 0xFFFFFFFF),
+    ]
+
+
+def _grammar(lib: ctypes.CDLL, vocab: int, options: Options) -> int:
+    text = options.grammar or _of_schema(options.json_schema)
+    if text.startswith(_LLGUIDANCE):
+        # the library's C++ part; a library without it also makes no such grammars
+        make = getattr(lib, _INIT_LLGUIDANCE, None)
+        if make is None:
+            raise EngineError("option grammar: this library understands GBNF only")
+        make.restype, make.argtypes = c_void_p, [c_void_p, c_char_p, c_char_p]
+        made: int | None = make(vocab, b"lark", text.encode())
+    else:
+        with native_stderr_muted():
+            made = lib.llama_sampler_init_grammar(vocab, text.encode(), b"root")
+    if made is None:
+        raise EngineError("option grammar is not understood: it is no GBNF with a root")
+    return made
+
+
+def _of_schema(schema: str) -> str:
+    from xllamacpp import json_schema_to_grammar  # its import takes longer than many tokens
+
+    try:
+        grammar: str = json_schema_to_grammar(schema)
+    except (RuntimeError, ValueError, TypeError) as e:
+        raise EngineError(f"option json-schema is not understood: {e}") from e
+    return grammar
