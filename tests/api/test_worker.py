@@ -242,6 +242,32 @@ def test_as_many_processes_as_wanted_and_none_afterwards(colours: Path) -> None:
             call(*([red()] if call == worker.classify else []))
 
 
+@pytest.mark.parametrize("isolation", KINDS)
+def test_closing_it_while_others_call(colours: Path, isolation: str) -> None:
+    worker = wasmlrun.Worker(
+        model=colours,
+        parallel=2,
+        isolation=isolation,  # type: ignore[arg-type]
+    ).prepare()
+    calling = threading.Barrier(4)
+
+    def call(_: int) -> str:
+        worker.classify(red())
+        calling.wait(30)
+        try:
+            while True:
+                worker.classify(red())
+        except ValueError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(3) as threads:
+        said = threads.map(call, range(3))
+        calling.wait(30)
+        worker.close()
+        assert {"the worker is closed", "the worker was closed"} >= set(said)
+    worker.close()
+
+
 def test_a_worker_that_is_forgotten_leaves_no_process(colours: Path) -> None:
     before = children()
     worker = wasmlrun.Worker(model=colours).prepare()

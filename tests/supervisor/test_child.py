@@ -231,6 +231,28 @@ def test_a_child_ends_with_its_owner_however_that_ends() -> None:
         time.sleep(0.05)
 
 
+FORKS = f"""
+import os, sys
+sys.path[:0] = {sys.path!r}
+from wasmlrun.supervisor.channel import Message
+from wasmlrun.supervisor.child import Child
+child = Child({MODULE!r}, timeout=60, most=1000)
+def process():
+    return child.call(Message({{}})).head["process"]
+first = process()
+if os.fork() == 0:
+    print(process() != first, flush=True)
+    sys.exit()
+os.wait()
+print(process() == first)
+"""
+
+
+def test_a_process_that_is_forked_off_the_owner_has_a_child_of_its_own() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKS], stdout=subprocess.PIPE, check=True)
+    assert done.stdout == b"True\nTrue\n"
+
+
 def test_several_children_work_at_the_same_time(make: Callable[..., Child]) -> None:
     children = Children(lambda: make(), 2)
     together = threading.Barrier(2)

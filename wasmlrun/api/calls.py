@@ -61,6 +61,7 @@ def _result_message(result: ImageResult) -> Message:
             "predictions": [[p.index, p.label, p.score] for p in result.predictions],
             "timings_ms": dict(result.timings_ms),
             "met": result.expectation.met if result.expectation is not None else None,
+            "sure": result.sure,
         }
     )
 
@@ -83,6 +84,7 @@ def result_of(answer: Message, image: ImageSource, *, keep: bool) -> Result:
         predictions=tuple(predictions),
         timings_ms=timings,
         met=_of(head, "met", bool, None),
+        sure=_of(head, "sure", bool, None),
         _source=image if keep else None,
     )
 

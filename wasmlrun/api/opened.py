@@ -59,14 +59,18 @@ class OpenedWorker:
         messages = _messages(say, plan.raised)
         self.limits = plan.limits
         _bound(settings, plan.limits)
-        host = hosted(plan, _host(settings, board, messages))
-        loading = Loading(plan, host)
-        self._classifier = Classifier(plan, options, host, loading, messages)
+        self._host = hosted(plan, _host(settings, board, messages))
+        loading = Loading(plan, self._host)
+        self._classifier = Classifier(plan, options, self._host, loading, messages)
         self._classifier.ready()
 
     def classify(self, image: ImageSource) -> ImageResult:
         """One image's answer; its time begins now. Raises WasmlrunError."""
         return self._classifier.classify(image, Clock.after(self.limits.timeout))
+
+    def close(self) -> None:
+        """Free the model. No call may run, and none may follow."""
+        self._host.graphs.close()
 
 
 class OpenedProgram:
@@ -113,6 +117,10 @@ class OpenedProgram:
         if run.exit_code != 0 and run.failure is not None:
             self._messages.warn(f"the program's last failed WASI-NN call: {run.failure.message}")
         return run, b"".join(chatter)
+
+    def close(self) -> None:
+        """Free what its runs have loaded. None may go on, and none may follow."""
+        self._host.graphs.close()
 
 
 def _host(settings: Settings, board: Board, messages: Messages) -> Host:

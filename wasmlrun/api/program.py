@@ -97,7 +97,9 @@ class Program:
         return await asyncio.to_thread(self.run, arguments, stdin=stdin)
 
     def close(self) -> None:
-        """End it, with its processes. Runs that go on or come later raise ValueError."""
+        """End it. Runs that come later raise ValueError; so do those that go on in a process,
+        which ends, while those in threads are waited for.
+        """
         self._serving.close()
 
     def __enter__(self) -> Program:

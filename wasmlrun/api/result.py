@@ -23,6 +23,9 @@ class Result:
     """Stages in milliseconds, as `classify --json` has them; `total` is all of them."""
     met: bool | None = None
     """Whether the best is what `expect` and `min_score` want; None without them."""
+    sure: bool | None = None
+    """Whether the first score is as high as for pictures of what the model knows; None where
+    its manifest does not say how high that is."""
     _source: ImageSource | None = field(default=None, repr=False, compare=False)
 
     @property

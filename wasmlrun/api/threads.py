@@ -31,9 +31,9 @@ class InThreads:
 
     def classify(self, image: ImageSource, *, keep: bool) -> Result:
         """A worker's answer; with `keep` it holds its picture. Raises WasmlrunError."""
-        worker = self._ready()
-        assert isinstance(worker, OpenedWorker)
         with self._places:
+            worker = self._ready()
+            assert isinstance(worker, OpenedWorker)
             answer = worker.classify(image)
         return Result(
             image=answer.image,
@@ -42,21 +42,31 @@ class InThreads:
             predictions=tuple(answer.predictions),
             timings_ms=dict(answer.timings_ms),
             met=answer.expectation.met if answer.expectation is not None else None,
+            sure=answer.sure,
             _source=image if keep else None,
         )
 
     def run(self, arguments: list[str], stdin: bytes) -> Completed:
         """A program's run. Raises WasmlrunError."""
-        program = self._ready()
-        assert isinstance(program, OpenedProgram)
         with self._places:
+            program = self._ready()
+            assert isinstance(program, OpenedProgram)
             run, stderr = program.run(arguments, stdin)
         return Completed(run.exit_code, run.stdout, stderr)
 
     def close(self) -> None:
-        """Let go of the worker; its memory is free when the last call has ended."""
-        self._closed = True
-        self._opened = None
+        """Free the model, when the calls that run have ended."""
+        with self._opening:
+            self._closed = True
+            opened, self._opened = self._opened, None
+        if opened is None:
+            return
+        places = range(self._settings["parallel"])
+        for _ in places:
+            self._places.acquire()
+        opened.close()
+        for _ in places:  # who waits for one hears that it is closed
+            self._places.release()
 
     def _ready(self) -> OpenedWorker | OpenedProgram:
         with self._opening:

@@ -160,7 +160,9 @@ class Worker:
                     future.cancel()
 
     def close(self) -> None:
-        """End it, with its processes. Calls that run or come later raise ValueError."""
+        """End it. Calls that come later raise ValueError; so do those that run in a process,
+        which ends, while those in threads are waited for.
+        """
         self._serving.close()
 
     def __enter__(self) -> Worker:
