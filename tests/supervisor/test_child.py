@@ -24,6 +24,7 @@ from wasmlrun.support.errors import (
     WasmlrunError,
     WorkerFailed,
 )
+from wasmlrun.support.failure import error_from
 
 if sys.platform == "win32":
     pytest.skip("children of this kind need POSIX", allow_module_level=True)
@@ -160,12 +161,16 @@ def test_nonsense_from_the_child_is_an_error(make: Callable[..., Child], data: b
     assert process_of(child) != before
 
 
-def test_an_error_that_is_none_is_told_as_that(make: Callable[..., Child]) -> None:
-    from wasmlrun.support.failure import error_from
-
-    for nonsense in (3, {}, {"code": "limit", "message": 3}, {"message": "x", "hint": []}):
-        assert isinstance(error_from(nonsense), WorkerFailed)
-    assert error_from({"code": "new", "message": "x"}).message == "x"
+def test_an_error_that_is_none_is_told_as_that() -> None:
+    right = {"code": "limit", "message": "x", "hint": None, "exit_code": 5, "limit": "memory"}
+    wrong: list[object] = [3, {}, *({**right, key: 3} for key in ("message", "hint", "code"))]
+    for nonsense in wrong:
+        error = error_from(nonsense)
+        assert isinstance(error, WorkerFailed)
+        assert "an error that is none" in error.message
+    # of a part of wasmlrun that the owner has not imported
+    other = error_from({**right, "code": "tool-missing", "exit_code": 3})
+    assert (type(other), other.code, other.exit_code) == (WasmlrunError, "tool-missing", 3)
 
 
 def test_a_child_is_replaced_after_so_many_calls(make: Callable[..., Child]) -> None:

@@ -11,6 +11,7 @@ from wasmlrun.support.errors import (
     DownloadFailed,
     LimitExceeded,
     ShelfFailed,
+    SystemRefused,
     UsageFault,
     WasmlrunError,
     WorkerFailed,
@@ -32,10 +33,11 @@ class Failure(Record):
     cause: WasmlrunError | None = None
     """Where the traceback is that -v shows."""
 
-    def plain(self) -> dict[str, str | None]:
+    def plain(self) -> dict[str, str | int | None]:
         """As JSON has it, for another process: see `error_from`."""
-        limit = self.cause.limit if isinstance(self.cause, LimitExceeded) else ""
-        return {"code": self.code, "message": self.message, "hint": self.hint, "limit": limit}
+        plain = {"code": self.code, "message": self.message, "hint": self.hint}
+        limit = self.cause.limit if isinstance(self.cause, LimitExceeded) else None
+        return {**plain, "exit_code": self.exit_code, "limit": limit}
 
 
 _KINDS: dict[str, type[WasmlrunError]] = {
@@ -49,20 +51,30 @@ _KINDS: dict[str, type[WasmlrunError]] = {
         BadWorker,
         DownloadFailed,
         ShelfFailed,
+        SystemRefused,
         WorkerFailed,
     )
 }
 
 
 def error_from(plain: object) -> WasmlrunError:
-    """The error of a failure that another process told; of nonsense, that it did."""
-    if isinstance(plain, dict):
-        code, message, hint = plain.get("code"), plain.get("message"), plain.get("hint")
-        if isinstance(message, str) and (hint is None or isinstance(hint, str)):
-            if code == LimitExceeded.code:
-                return LimitExceeded(message, hint, limit=str(plain.get("limit")))
-            if isinstance(code, str):
-                return _KINDS.get(code, WorkerFailed)(message, hint)
+    """The error of a failure that another process told; of nonsense, that it did.
+
+    One of a kind that is not among those of `wasmlrun.support.errors` has its code and exit code.
+    """
+    told: dict[str, object] = plain if isinstance(plain, dict) else {}
+    match told:
+        case {"code": LimitExceeded.code, "message": str(message), "hint": str() | None as hint}:
+            return LimitExceeded(message, hint, limit=str(told.get("limit")))
+        case {"code": str(code), "message": str(message), "hint": str() | None as hint}:
+            kind = _KINDS.get(code)
+            if kind is not None:
+                return kind(message, hint)
+            exit_code = told.get("exit_code")
+            if isinstance(exit_code, int):
+                error = WasmlrunError(message, hint)
+                vars(error).update(code=code, exit_code=exit_code)
+                return error
     return WorkerFailed("the process that did the work answered with an error that is none")
 
 
