@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wasmlrun.api.result import Completed, Result
     from wasmlrun.api.worker import Worker
     from wasmlrun.support.errors import (
+        BadFile,
         BadImage,
         BadLabels,
         BadManifest,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "BadFile",
     "BadImage",
     "BadLabels",
     "BadManifest",

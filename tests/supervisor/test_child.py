@@ -17,6 +17,7 @@ import pytest
 from wasmlrun.supervisor.channel import Message
 from wasmlrun.supervisor.child import Child
 from wasmlrun.supervisor.children import Children
+from wasmlrun.support import errors
 from wasmlrun.support.errors import (
     BadImage,
     BadModel,
@@ -168,6 +169,10 @@ def test_an_error_that_is_none_is_told_as_that() -> None:
         error = error_from(nonsense)
         assert isinstance(error, WorkerFailed)
         assert "an error that is none" in error.message
+    kinds = [k for k in vars(errors).values() if isinstance(k, type) and hasattr(k, "code")]
+    assert len(kinds) > 10
+    for kind in kinds:
+        assert issubclass(kind, type(error_from({**right, "code": kind.code}))), kind
     # of a part of wasmlrun that the owner has not imported
     other = error_from({**right, "code": "tool-missing", "exit_code": 3})
     assert (type(other), other.code, other.exit_code) == (WasmlrunError, "tool-missing", 3)

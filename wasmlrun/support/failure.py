@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wasmlrun.support.errors import (
+    BadFile,
     BadImage,
     BadLabels,
     BadManifest,
@@ -44,6 +45,7 @@ _KINDS: dict[str, type[WasmlrunError]] = {
     kind.code: kind
     for kind in (
         UsageFault,
+        BadFile,
         BadImage,
         BadManifest,
         BadModel,
