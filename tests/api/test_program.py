@@ -85,7 +85,7 @@ def test_arguments_variables_and_folders(make: Make, tmp_path: Path) -> None:
     with make(said, env={"A": "x=y"}) as given:
         assert given.run(["one", "zwölf"]).stdout == "worker.wasm\0one\0zwölf\0A=x=y\0".encode()
     mounted = make(EXIT_7, dirs=[f"{tmp_path}/nowhere:/m"])
-    with mounted, pytest.raises(wasmlrun.UsageFault, match="nowhere"):
+    with mounted, pytest.raises(wasmlrun.BadFile, match="nowhere"):
         mounted.run()
 
 
