@@ -15,6 +15,7 @@ COMMANDS = {
     "build": "Build a worker's project with your toolchain, or install one.",
     "pack": "Pack a model into a worker that needs no engine.",
     "compile": "Compile a worker ahead of time, to run it without a compiler.",
+    "bundle": "Write a worker and its model into one file that Python runs.",
     "check": "Try a worker with wrong and unusual input.",
     "runtimes": "Prepare the interpreters that run scripts as workers.",
     "engines": "List the inference engines, or how to install them.",
