@@ -33,6 +33,8 @@ def command(
     messages = Messages(verbosity)
     try:
         plan = make_plan(Wishes(worker=worker, model=model, labels=labels))
+        if not plan.worker.is_file():
+            raise BadWorker(f"worker {plan.worker} does not exist")
         packed = is_packed(plan.worker)
         if packed and model is not None:
             raise UsageFault(f"{worker} has its model inside", "leave out --model")

@@ -54,11 +54,14 @@ def bundle(contents: Contents, output: Path) -> Bundle:
     """Write the file; it gets its name only when it is complete.
 
     Raises:
-        BadWorker: it cannot be written.
+        BadWorker: it cannot be written, or the worker not be read.
     """
     files = dict(_package())
     arguments = ["--worker", "worker/worker.wasm"]
-    files["worker/worker.wasm"] = contents.worker.read_bytes()
+    try:
+        files["worker/worker.wasm"] = contents.worker.read_bytes()
+    except OSError as e:
+        raise BadWorker(f"worker {contents.worker} cannot be read: {e.strerror}") from e
     if contents.model is not None:
         suffix = contents.model.encoding.suffix
         files[f"worker/model{suffix}"] = contents.model.parts[0]
@@ -100,7 +103,7 @@ def requirements(*, with_engine: bool) -> list[tuple[str, str]]:
 
 
 def _package() -> Iterator[tuple[str, bytes]]:
-    """Wasmlrun's own files."""
+    """The files of wasmlrun itself, by their names in the archive."""
     root = Path(wasmlrun.__file__).parent
     for path in sorted(root.rglob("*")):
         inside = path.relative_to(root)
