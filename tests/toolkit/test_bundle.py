@@ -20,7 +20,7 @@ def bare(folder: Path, *, packages: bool = True) -> dict[str, str]:
 
     # with -S no .pth file is read, and by one of these this checkout is installed
     found = Path(PIL.__file__).parents[1] if packages else folder
-    assert not (found / "wasmlrun").exists()
+    assert not (found / "wasmlrun" / "__init__.py").exists()
     return {
         "PYTHONPATH": str(found),
         "HOME": str(folder),
