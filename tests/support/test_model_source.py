@@ -95,7 +95,7 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
     assert said(path) == (
         f"model {path} is of no known format",
         "known: OpenVINO IR (.xml with .bin), ONNX (.onnx), TensorFlow Lite (.tflite), "
-        "frozen TensorFlow (.pb)",
+        "frozen TensorFlow (.pb), PyTorch (.pt, .pt2)",
     )
     below = path / "m.onnx"
     assert said(below) == (f"model {below} cannot be read: Not a directory", None)
@@ -115,7 +115,7 @@ def test_a_folder_with_no_model_or_several_is_refused(tmp_path: Path) -> None:
 
     assert said() == (
         f"the folder {tmp_path} holds no model",
-        "a model is a .xml with its .bin, a .onnx, a .tflite or a .pb file",
+        "a model is a .xml with its .bin, a .onnx, a .tflite, a .pb or a .pt file",
     )
     (tmp_path / "b.onnx").touch()
     (tmp_path / "a.tflite").touch()

@@ -215,7 +215,7 @@ command = Command(
         Option(
             ("--model",),
             "model",
-            "ONNX, TFLite, OpenVINO IR or frozen TensorFlow model; needs no manifest.",
+            "ONNX, TFLite, OpenVINO IR, frozen TensorFlow or PyTorch model; needs no manifest.",
             metavar="FILE|NAME",
         ),
         Option(("--labels",), "labels", "Label file, one label a line.", File(), "FILE"),

@@ -84,6 +84,10 @@ class Port(Record):
     name: str
     shape: tuple[int, ...]
     dtype: DType
+    declared: bool = True
+    """Whether the model says shape and type. If not, both are guesses, an empty shape stands for
+    any, and the engine says what does not fit.
+    """
 
 
 class Context(Protocol):

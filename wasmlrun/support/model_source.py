@@ -50,6 +50,8 @@ _SUFFIXES = {
     ".onnx": Encoding.ONNX,
     ".pb": Encoding.TENSORFLOW,
     ".tflite": Encoding.TENSORFLOW_LITE,
+    ".pt": Encoding.PYTORCH,
+    ".pt2": Encoding.PYTORCH,
 }
 SUFFIXES = tuple(_SUFFIXES)
 
@@ -118,7 +120,7 @@ def source_of(parts: Sequence[bytes], encoding: Encoding | None) -> ModelSource:
         if encoding is None:
             raise BadModel(
                 "the model's bytes are of no known format",
-                "known: OpenVINO IR, ONNX, TensorFlow Lite, frozen TensorFlow",
+                "known: OpenVINO IR, ONNX, TensorFlow Lite, frozen TensorFlow, PyTorch",
             )
     return ModelSource(encoding, tuple(parts))
 
@@ -150,7 +152,7 @@ def read_model(
         raise BadModel(
             f"model {path} is of no known format",
             "known: OpenVINO IR (.xml with .bin), ONNX (.onnx), TensorFlow Lite (.tflite), "
-            "frozen TensorFlow (.pb)",
+            "frozen TensorFlow (.pb), PyTorch (.pt, .pt2)",
         )
     if encoding is Encoding.OPENVINO:
         weights = path.with_suffix(".bin")
@@ -188,5 +190,5 @@ def _model_in_folder(folder: Path) -> Path:
         f"the folder {folder} holds {what}",
         f"name one file: {', '.join(p.name for p in found)}"
         if found
-        else "a model is a .xml with its .bin, a .onnx, a .tflite or a .pb file",
+        else "a model is a .xml with its .bin, a .onnx, a .tflite, a .pb or a .pt file",
     )

@@ -287,8 +287,10 @@ def refuses_inputs_that_do_not_fit(subject: Subject) -> None:
         case = example.cases[0]
         good = case.inputs[0]
         port = graph.inputs[0]
-        wrong = [_of_other_type(good), _zeros((*good.shape, 2), good.dtype)]
-        if -1 not in port.shape:
+        wrong: list[Tensor] = []
+        if port.declared:
+            wrong = [_of_other_type(good), _zeros((*good.shape, 2), good.dtype)]
+        if port.declared and -1 not in port.shape:
             wrong += [
                 _zeros((0, *good.shape[1:]), good.dtype),
                 _zeros((*good.shape[:-1], good.shape[-1] + 1), good.dtype),
@@ -448,7 +450,7 @@ def _bytes(tensors: Sequence[Tensor]) -> bytes:
 
 
 def _fits(tensor: Tensor, port: Port) -> bool:
-    return (
+    return not port.declared or (
         tensor.dtype is port.dtype
         and len(tensor.shape) == len(port.shape)
         and all(p in (-1, n) for n, p in zip(tensor.shape, port.shape, strict=True))

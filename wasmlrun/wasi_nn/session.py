@@ -480,6 +480,8 @@ class Session:
             )
         if self._nhwc_input:
             tensor = _from_interleaved(tensor, port)
+        if not port.declared:
+            return tensor
         if not _same_elements(tensor.dtype, port.dtype):
             raise NnError(
                 NnErrno.INVALID_ARGUMENT,
