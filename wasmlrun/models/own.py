@@ -119,7 +119,8 @@ def _suffix_for(path: Path) -> str:
     if suffix is None:
         raise BadModel(
             f"{path.name} is of no known format",
-            "known: OpenVINO IR (.xml with .bin), ONNX, TensorFlow Lite, frozen TensorFlow, PyTorch",
+            "known: OpenVINO IR (.xml with .bin), ONNX, TensorFlow Lite, frozen TensorFlow, "
+            "PyTorch",
         )
     return suffix
 
