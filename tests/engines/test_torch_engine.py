@@ -16,6 +16,9 @@ from kit.engine_cases import colours_case, needs, sum_case
 needs("torch", "torch")
 
 import torch  # noqa: E402 - it may be absent
+
+# TorchScript is on its way out, and files of it are what there is
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 from kit.torch_models import Colours, Sum, exported, scripted  # noqa: E402
 
 from wasmlrun.engines import registry  # noqa: E402

@@ -23,10 +23,10 @@ def command(
     The file classifies pictures: ./app photo.jpg, with the options of classify. It needs
     Python and a few wheels, which are printed; ./app --needs prints them again.
     """
-    from wasmlrun.support.sizes import size_text
     from wasmlrun.pipeline.plan import Wishes, make_plan
     from wasmlrun.support.errors import BadWorker, UsageFault, WasmlrunError
     from wasmlrun.support.messages import Messages
+    from wasmlrun.support.sizes import size_text
     from wasmlrun.tiny.description import is_packed
     from wasmlrun.toolkit.bundle import Contents, bundle
 

@@ -57,7 +57,7 @@ class PyTorch:
             self._import()
 
     def version(self) -> str:
-        """PyTorch's own version."""
+        """The version that PyTorch itself gives."""
         return str(self._import().__version__)
 
     def devices(self) -> Sequence[str]:
@@ -133,7 +133,7 @@ class TorchContext:
         self._outputs: Sequence[Any] = ()
 
     def set_input(self, index: int, tensor: Tensor) -> None:
-        """Copy a tensor. Raises EngineError."""
+        """Copy a tensor to give it to input `index`. Raises EngineError."""
         if not 0 <= index < len(self._ports):
             raise EngineError(f"the model has no input {index}")
         port = self._ports[index]
