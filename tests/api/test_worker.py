@@ -11,6 +11,7 @@ import math
 import os
 import re
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -274,6 +275,17 @@ def test_a_worker_that_is_forgotten_leaves_no_process(colours: Path) -> None:
     assert children() - before
     del worker
     assert children() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="walls are Linux's")
+def test_processes_are_walled_in(colours: Path) -> None:
+    before = children()
+    with wasmlrun.Worker(model=colours).prepare():
+        (process,) = children() - before
+        status = Path(f"/proc/{process}/status").read_text()
+    assert "\nNoNewPrivs:\t1\n" in status
+    with pytest.raises(wasmlrun.UsageFault, match="require_isolation"):
+        wasmlrun.Worker(isolation="thread", require_isolation=True)
 
 
 def test_processes_are_replaced(colours: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -26,6 +28,8 @@ from wasmlrun.support.errors import (
     WorkerFailed,
 )
 from wasmlrun.support.failure import error_from
+from wasmlrun.walls.child import Fence, Wall
+from wasmlrun.walls.reach import Reach
 
 if sys.platform == "win32":
     pytest.skip("children of this kind need POSIX", allow_module_level=True)
@@ -176,6 +180,41 @@ def test_an_error_that_is_none_is_told_as_that() -> None:
     # of a part of wasmlrun that the owner has not imported
     other = error_from({**right, "code": "tool-missing", "exit_code": 3})
     assert (type(other), other.code, other.exit_code) == (WasmlrunError, "tool-missing", 3)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="walls are Linux's")
+def test_walls_stand_before_the_child_reads_anything(
+    make: Callable[..., Child], tmp_path: Path
+) -> None:
+    if any(w.missing for w in walls_here()):
+        pytest.skip("this system lacks a wall")
+    tests = Path(__file__).parents[1]
+    for folder in ("named", "other"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "file").write_text("text")
+    named, other = (order("read", str(tmp_path / n / "file")) for n in ("named", "other"))
+    free = make()
+    assert [free.call(o).head["got"] for o in (named, other)] == [4, 4]
+    walled = make(fence=Fence(Reach(reading=(tests, tmp_path / "named"))), memory=1 << 30)
+    assert walled.call(named).head["got"] == 4
+    threads = list(Path(f"/proc/{walled.process}/task").glob("*/status"))
+    assert len(threads) > 1
+    for status in threads:
+        assert "\nSeccomp:\t2\n" in status.read_text()
+    limits = Path(f"/proc/{walled.process}/limits").read_text()
+    assert re.search(rf"Max data size +{1 << 30} ", limits)
+    with pytest.raises(RuntimeError, match="PermissionError"):
+        walled.call(other)
+
+
+def walls_here() -> list[Wall]:
+    """The walls that this system has; they are put up in a process that ends."""
+    program = (
+        "from wasmlrun.walls.child import Fence, stand\nfrom wasmlrun.walls.reach import Reach\n"
+        "print([(w.name, w.missing) for w in stand(Fence(Reach()))])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
+    return [Wall(*found) for found in ast.literal_eval(done.stdout.decode())]
 
 
 def test_a_child_is_replaced_after_so_many_calls(make: Callable[..., Child]) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from wasmlrun.api import pictures
 from wasmlrun.supervisor.child import Child
 from wasmlrun.support.errors import WasmlrunError
-from wasmlrun.support.limits import MIB
+from wasmlrun.support.limits import GIB, MIB
+from wasmlrun.walls.child import Fence
+from wasmlrun.walls.reach import Reach
 
 if TYPE_CHECKING:
     from wasmlrun.api.result import Result
@@ -50,7 +52,9 @@ def _picture(source: ImageSource | None) -> bytes | None:
     """
     if source is None:
         return None
-    child = Child(pictures.__name__, timeout=_SECONDS, most=MIB)
+    child = Child(
+        pictures.__name__, timeout=_SECONDS, most=MIB, memory=2 * GIB, fence=Fence(Reach())
+    )
     try:
         parts = child.call(pictures.picture_message(source)).parts
     except WasmlrunError:

@@ -8,14 +8,12 @@ from wasmlrun.supervisor.channel import Message
 from wasmlrun.supervisor.child import Handler, Say
 from wasmlrun.supervisor.stages import Board, Stage
 from wasmlrun.support.limits import MAX_PIXELS
-from wasmlrun.support.process import bound_memory
 from wasmlrun.vision.decode import configure_process
 from wasmlrun.vision.source import ImageSource
 from wasmlrun.vision.values import ImageBytes, ImagePixels
 
 THUMBNAIL_SIDE = 192
 """Pixels."""
-_MEMORY = 2 << 30
 
 
 def picture_message(source: ImageSource) -> Message:
@@ -37,7 +35,6 @@ def picture_of(message: Message) -> ImageSource:
 def begin(opening: Message, board: Board, say: Say) -> Handler:
     """What a child does that makes thumbnails; see `wasmlrun.supervisor.child`."""
     configure_process(MAX_PIXELS)
-    bound_memory(_MEMORY)
 
     def answer(message: Message) -> Message:
         source = picture_of(message)

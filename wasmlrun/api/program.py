@@ -42,6 +42,7 @@ class Program:
         precision: Literal["f32", "bf16", "f16"] = "f32",
         cache: bool = True,
         isolation: Literal["process", "thread"] = "process",
+        require_isolation: bool = False,
         parallel: int = 1,
         calls_per_process: int | None = None,
     ) -> None:
@@ -70,6 +71,7 @@ class Program:
                 precision=precision,
                 cache=cache,
                 isolation=isolation,
+                require_isolation=require_isolation,
                 parallel=parallel,
                 calls_per_process=calls_per_process,
             ),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import Protocol
 
 from wasmlrun.api import calls
 from wasmlrun.api.pictures import picture_message
 from wasmlrun.api.result import Completed, Result
-from wasmlrun.api.settings import Settings, timeout_of
+from wasmlrun.api.settings import Settings, memory_of, timeout_of
+from wasmlrun.pipeline.fences import fence_for
 from wasmlrun.supervisor.child import Child
 from wasmlrun.supervisor.children import Children
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.limits import MIB, Limits
 from wasmlrun.vision.source import ImageSource
+from wasmlrun.walls.child import Fence
 
 _log = logging.getLogger("wasmlrun")
 _MOST_RESULT = 16 * MIB
@@ -43,6 +46,11 @@ def serving(kind: str, settings: Settings) -> Serving:
         UsageFault: it says process, and this system has none of the kind.
     """
     if settings["isolation"] == "thread":
+        if settings["require_isolation"]:
+            raise UsageFault(
+                "require_isolation is for work in a process of its own",
+                'leave out isolation="thread"',
+            )
         from wasmlrun.api.threads import InThreads
 
         return InThreads(kind, settings, heard)
@@ -63,9 +71,28 @@ def heard(text: str) -> None:
             _log.info("%s", line)
 
 
+def fence_of(kind: str, settings: Settings) -> Fence:
+    """The walls of a process that does these calls; pictures come to it as bytes."""
+    program = kind == calls.PROGRAM
+    manifest, labels = settings["manifest"], settings.get("labels")
+    return fence_for(
+        files=() if labels is None else (labels,),
+        worker=settings["worker"],
+        manifest=Path(manifest) if manifest is not None else None,
+        models=settings["models"].values() if program else (settings["model"],),
+        dirs=settings["dirs"],
+        writable=settings["writable"],
+        allow_outside=settings["allow_outside"],
+        cached=settings["cache"],
+        device=settings["device"],
+        required=settings["require_isolation"],
+    )
+
+
 class _InProcesses:
     def __init__(self, kind: str, settings: Settings) -> None:
         most = _MOST_RESULT
+        fence = fence_of(kind, settings)
         if kind == calls.PROGRAM:
             output = settings["limits"].get("output") or Limits().output
             assert output is not None
@@ -79,6 +106,8 @@ class _InProcesses:
                 most=most,
                 calls=settings["calls_per_process"],
                 hear=heard,
+                memory=memory_of(settings),
+                fence=fence,
             )
 
         self._children = Children(make, settings["parallel"])

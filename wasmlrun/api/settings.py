@@ -70,6 +70,12 @@ def timeout_of(settings: Settings) -> float:
     return float(chosen if chosen is not None else Limits().timeout)
 
 
+def memory_of(settings: Settings) -> int:
+    """Bytes that a process may have at most: a manifest can only lower it."""
+    chosen = settings["limits"].get("process_memory")
+    return int(chosen if chosen is not None else Limits().process_memory)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)

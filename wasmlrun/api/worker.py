@@ -55,6 +55,7 @@ class Worker:
         precision: Literal["f32", "bf16", "f16"] = "f32",
         cache: bool = True,
         isolation: Literal["process", "thread"] = "process",
+        require_isolation: bool = False,
         parallel: int = 1,
         calls_per_process: int | None = None,
     ) -> None:
@@ -62,8 +63,9 @@ class Worker:
         `HOST:GUEST[:rw]`, `arguments` the worker's own command line.
 
         `isolation` says where the work is done: in a process of its own, which may crash or
-        hang, or in this process. `parallel` is how many pictures at the same time, each in a
-        process or thread of its own. A process is replaced after `calls_per_process` calls.
+        hang, or in this process; with `require_isolation` it is an error when one of the walls
+        around that process cannot stand. `parallel` is how many pictures at the same time, each
+        in a process or thread of its own. A process is replaced after `calls_per_process` calls.
 
         Raises:
             UsageFault: a value that an argument cannot have.
@@ -92,6 +94,7 @@ class Worker:
                 precision=precision,
                 cache=cache,
                 isolation=isolation,
+                require_isolation=require_isolation,
                 parallel=parallel,
                 calls_per_process=calls_per_process,
             ),

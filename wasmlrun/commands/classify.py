@@ -39,8 +39,8 @@ def classify_images(
 
     IMAGE is a file, or - for standard input.
     """
-    from wasmlrun.commands.fences import fence_for
     from wasmlrun.commands.options import limits_of, report_files, trace_from
+    from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
     from wasmlrun.report.stdout import Gathered

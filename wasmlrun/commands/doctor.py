@@ -22,9 +22,9 @@ def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
     Runs the default model, and guests that try to break out of the sandbox; each must be
     refused. Exit code 1 when something is wrong.
     """
-    from wasmlrun.commands.fences import fence_for
     from wasmlrun.commands.options import report_files
     from wasmlrun.commands.watched import in_child
+    from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
     from wasmlrun.report.views.doctor import answer

@@ -21,8 +21,8 @@ def command(file: Path, as_json: bool, manifest: bool, verbosity: int) -> int:
     it needs that is missing here, its memory, what built it, and a manifest to start from.
     Nothing is run or compiled; a model is loaded by the engine.
     """
-    from wasmlrun.commands.fences import fence_for
     from wasmlrun.commands.watched import in_child
+    from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import as_it_is, open_report
     from wasmlrun.supervisor.stages import Board

@@ -151,8 +151,8 @@ def info(model: str, as_json: bool, verbosity: int) -> int:
     Parameters are the numbers that the file stores as constants, without those that hold
     shapes and indices. A model that is not pulled is described from the catalogue alone.
     """
-    from wasmlrun.commands.fences import fence_for
     from wasmlrun.commands.watched import in_child
+    from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.views import models
 
     messages, report = _told(as_json, verbosity)

@@ -34,7 +34,6 @@ def run_worker(
     command line. Without a manifest these options are all that the program gets; there is
     never a network.
     """
-    from wasmlrun.commands.fences import fence_for
     from wasmlrun.commands.options import (
         cache_from,
         chosen_limits,
@@ -43,6 +42,7 @@ def run_worker(
         trace_from,
     )
     from wasmlrun.commands.watched import in_child
+    from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.reporter import silent
     from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.errors import EXIT_OK

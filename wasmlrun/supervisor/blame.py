@@ -52,7 +52,7 @@ def supervised(
     def begin() -> None:
         bound_memory(bounds.process_memory)
         if fence is not None:
-            stand(_with_place_for_files(fence))
+            stand(with_place_for_files(fence))
 
     def bounded(board: Board) -> int:
         try:
@@ -86,7 +86,7 @@ def _fail(error: WasmlrunError, messages: Messages) -> int:
     return error.exit_code
 
 
-def _with_place_for_files(fence: Fence) -> Fence:
+def with_place_for_files(fence: Fence) -> Fence:
     """The fence with the folder for temporary files inside."""
     place = tempfiles.own_folder()
     if place is None or fence.reach is None:

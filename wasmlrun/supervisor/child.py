@@ -19,15 +19,21 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
-from wasmlrun.supervisor.blame import error_of
+from wasmlrun.supervisor.blame import error_of, with_place_for_files
 from wasmlrun.supervisor.channel import EMPTY, Channel, Closed, Malformed, Message
 from wasmlrun.supervisor.parent import GRACE, Death, clean_up_after
 from wasmlrun.supervisor.stages import Board, shared_memory
+from wasmlrun.support import tempfiles
 from wasmlrun.support.errors import EXIT_BUG, EXIT_TERMINATED, WasmlrunError, WorkerFailed
 from wasmlrun.support.failure import error_from, failure_of
+from wasmlrun.support.process import bound_memory
+from wasmlrun.walls.child import Fence, stand
+from wasmlrun.walls.reach import Reach
 
 Say = Callable[[str], None]
 """Tells the owner something while a call runs."""
@@ -52,12 +58,16 @@ class Child:
         most: int,
         calls: int | None = None,
         hear: Callable[[str], None] = lambda text: None,
+        memory: int | None = None,
+        fence: Fence | None = None,
     ) -> None:
         """The child imports `module` and answers with what its `begin(opening, board, say)`
         returns, a Handler. That, and every call, may take `timeout` seconds, and an answer may
         have `most` bytes. After so many `calls` the child is replaced by a fresh one.
 
-        `hear` is given what is said meanwhile: warnings, and what guests write to stderr.
+        `hear` is given what is said meanwhile: warnings, and what guests write to stderr. From its
+        first byte on the child may have `memory` bytes, and stands behind the walls of the
+        `fence`; without one it may do what its user may.
         """
         self._module = module
         self._opening = opening
@@ -65,6 +75,7 @@ class Child:
         self._most = most
         self._calls = calls
         self._hear = hear
+        self._bounds = Message({"memory": memory, "fence": _plain(fence)})
         self._lock = threading.Lock()
         self._running: _Running | None = None
         self._closed = False
@@ -126,6 +137,7 @@ class Child:
         if running is None:
             running = self._running = _Running(self._module)
             try:
+                self._send(running, self._bounds)
                 self._ask(running, self._opening)
             except BaseException:
                 self._stop()
@@ -150,6 +162,12 @@ class Child:
                 "the model or the picture may have been made to attack; do not use it",
             ) from None
         return self._understood(answer)
+
+    def _send(self, running: _Running, message: Message) -> None:
+        try:
+            running.channel.send(message)
+        except Closed:
+            raise self._death(running, timed_out=False) from None
 
     def _understood(self, answer: Message) -> Message:
         said = answer.head.get(_SAID)
@@ -196,12 +214,16 @@ class _Running:
             descriptors = (theirs.fileno(), memory, alive)
             start = f"begin({module!r}, {', '.join(map(str, descriptors))})"
             code = f"from {__name__} import begin; {start}"
-            path = f"import sys; sys.path[:] = {json.dumps([p for p in sys.path if p])}"
+            # the first is where the program started: it may be the current folder, and is then
+            # replaced by one that has no modules
+            first, *others = [place or os.devnull for place in sys.path]
+            path = f"import sys; sys.path[:] = {json.dumps([first, *others])}"
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", f"{path}; {code}"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=descriptors,
+                process_group=0,  # to be killed whole, and not with its owner's terminal
             )
         except BaseException:
             ours.close()
@@ -216,9 +238,8 @@ class _Running:
         self._finish = weakref.finalize(self, _end, self.process, ours, self._alive, self.owner)
 
     def kill(self) -> None:
-        """End it at once."""
-        with suppress(ProcessLookupError):
-            self.process.kill()
+        """End it at once, with whatever it started."""
+        _kill(self.process)
 
     def ended(self) -> int:
         """Wait for its end; its exit code, or the number of the signal that ended it, negative."""
@@ -238,10 +259,45 @@ def _end(process: subprocess.Popen[bytes], end: socket.socket, alive: int, owner
     os.close(alive)
     if owner != os.getpid():
         return  # it is another process's child
-    with suppress(ProcessLookupError):
-        process.kill()
+    _kill(process)
     process.wait()
     clean_up_after(process.pid)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+
+
+# --- walls, on their way to the child -----------------------------------------------------------
+
+
+def _plain(fence: Fence | None) -> dict[str, object] | None:
+    if fence is None:
+        return None
+    reach = fence.reach
+    return {
+        "required": fence.required,
+        "reach": None
+        if reach is None
+        else {
+            "reading": [str(place.absolute()) for place in reach.reading],
+            "writing": [str(place.absolute()) for place in reach.writing],
+            "anywhere": reach.anywhere,
+            "network": reach.network,
+            "graphics": reach.graphics,
+        },
+    }
+
+
+def _fence_from(plain: Mapping[str, Any]) -> Fence:
+    told = plain["reach"]
+    if told is None:
+        return Fence(None, plain["required"])
+    places = {name: tuple(map(Path, told[name])) for name in ("reading", "writing")}
+    return Fence(Reach(**{**told, **places}), plain["required"])
 
 
 # --- in the child -------------------------------------------------------------------------------
@@ -251,16 +307,20 @@ def begin(module: str, end: int, memory: int, alive: int) -> None:
     """What the child does: answer until its owner is gone. Never returns."""
     # a terminal's Ctrl-C reaches both, and the owner acts on it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # a terminal may be set to stop groups in the background that write to it
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     board = Board(memory)
-    threading.Thread(target=_end_with_owner, args=(alive,), daemon=True).start()
     channel = Channel(socket.socket(fileno=end))
     said: list[str] = []
     try:
-        opening = channel.receive(sys.maxsize)
+        bounds, opening = channel.receive(sys.maxsize).head, channel.receive(sys.maxsize)
         answer: Handler | None = None
 
         def opened(message: Message) -> Message:
             nonlocal answer
+            _bound(bounds)
+            # walls are those of one thread and of what it starts: not before they stand
+            threading.Thread(target=_end_with_owner, args=(alive,), daemon=True).start()
             answer = importlib.import_module(module).begin(message, board, said.append)
             return EMPTY
 
@@ -271,6 +331,15 @@ def begin(module: str, end: int, memory: int, alive: int) -> None:
         pass
     # without unloading the engines
     os._exit(EXIT_TERMINATED)
+
+
+def _bound(bounds: Mapping[str, Any]) -> None:
+    """Raises UsageFault when a wall that is required cannot stand."""
+    if bounds["memory"] is not None:
+        bound_memory(bounds["memory"])
+    if bounds["fence"] is not None:
+        tempfiles.settle()
+        stand(with_place_for_files(_fence_from(bounds["fence"])))
 
 
 _MOST_SAID = 1 << 16

@@ -75,8 +75,19 @@ def handed_down() -> Iterator[None]:
             _remove(folder)
 
 
+def settle() -> None:
+    """Make this process's folder now, before it may make none any more.
+
+    Whoever outlives the process removes it; where it cannot be made, that is told when one is
+    needed.
+    """
+    global _handed_down
+    with suppress(OSError):
+        _handed_down = _made()
+
+
 def own_folder() -> Path | None:
-    """The folder that was handed down to this process."""
+    """The folder that was handed down to this process, or that it settled in."""
     return _handed_down
 
 
