@@ -7,7 +7,6 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import wasmtime
 from kit.core_guests import Player
 from kit.fakes import FakeEngine
 from kit.models_by_hand import COLOURS, write_colours
+from kit.outcome import OUTSIDE, Outcome
 
 from wasmlrun.engines.openvino import create
 from wasmlrun.engines.protocol import Engine, Settings
@@ -22,18 +22,7 @@ from wasmlrun.supervisor import parent
 from wasmlrun.supervisor.stages import Board
 
 ROOT = Path(__file__).parents[1]
-OUTSIDE = dict(os.environ)
-"""The environment that the tests were started in."""
 SHARED_DATA = ROOT.parent / "shared" / "data"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a command did: exit code and both streams."""
-
-    code: int
-    stdout: str
-    stderr: str
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Outcome
 from kit.core_guests import ENDLESS
+from kit.outcome import Outcome
 from kit.processes import children
 from PIL import Image
 

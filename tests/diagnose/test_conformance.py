@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
 from kit.core_guests import printing
+from kit.outcome import Outcome
 
 FORGED = "error: worker x failed: invalid exit status\n"
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
 from kit.fakes import FakeEngine
+from kit.outcome import Outcome
 
 from wasmlrun.diagnose import doctor
 from wasmlrun.diagnose.doctor import CacheHealth, Findings, ModelTest

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 import wasmtime
-from conftest import Outcome
 from kit.component_guests import BY_CALLS, BY_LIST, component
 from kit.core_guests import At, program, script
+from kit.outcome import Outcome
 
 from wasmlrun.binary import component as component_file
 from wasmlrun.binary import module

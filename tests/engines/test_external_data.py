@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
 from fuzz.bases import onnx, onnx_with_external_data
+from kit.outcome import Outcome
 
 from wasmlrun.engines.protocol import Engine, EngineError
 from wasmlrun.support.model_source import Encoding, ModelSource

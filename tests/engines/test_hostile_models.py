@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
 from fuzz.bases import onnx, onnx_that_grows, tflite
+from kit.outcome import Outcome
 
 Command = Callable[..., Outcome]
 

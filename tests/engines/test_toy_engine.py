@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
 from kit.engine_cases import colours_case
 from kit.models_by_hand import COLOURS, colours_matrix
+from kit.outcome import Outcome
 
 from wasmlrun.engines import registry
 from wasmlrun.engines.pool import EnginePool

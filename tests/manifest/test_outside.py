@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
 from kit.core_guests import printing
 from kit.models_by_hand import COLOURS, write_colours
+from kit.outcome import Outcome
 
 from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.support.errors import BadManifest

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
 from kit.core_guests import program, u32s
 from kit.fakes import FakeEngine
 from kit.models_by_hand import colours_ir
+from kit.outcome import Outcome
 
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.supervisor.stages import Board

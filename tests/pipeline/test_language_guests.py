@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
 from kit.language import language_model
 from kit.needs import needs
+from kit.outcome import Outcome
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "language"
 

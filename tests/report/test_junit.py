@@ -9,9 +9,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from conftest import Outcome
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.outcome import Outcome
 
 from wasmlrun.pipeline.result import Expectation, ImageResult
 from wasmlrun.report.answer import Asked

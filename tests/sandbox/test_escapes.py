@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
+from kit.outcome import Outcome
 
 from wasmlrun.diagnose import escapes
 from wasmlrun.diagnose.escapes import (

@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
 from kit.core_guests import ENDLESS, printing, program
+from kit.outcome import Outcome
 
 from wasmlrun.supervisor.blame import error_of
 from wasmlrun.supervisor.outbox import Letter

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import platformdirs
 import pytest
-from conftest import Outcome
 from kit.core_guests import printing
+from kit.outcome import Outcome
 
 from wasmlrun.sandbox import precompile
 from wasmlrun.support.cache import Cache, default_root, key_of

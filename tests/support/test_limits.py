@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import wasmtime
-from conftest import Outcome
 from fuzz.bases import onnx_that_grows
 from kit.core_guests import ENDLESS, Call, printing, program, record, u32s
 from kit.fakes import FakeEngine
 from kit.language import language_model
 from kit.models_by_hand import write_colours
+from kit.outcome import Outcome
 
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.manifest.grant import Grant

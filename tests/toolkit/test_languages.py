@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OUTSIDE
+from kit.outcome import OUTSIDE
 
 from wasmlrun.binary import module as binary
 from wasmlrun.binary.module import CoreModule

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import OUTSIDE
+from kit.outcome import OUTSIDE
 
 CI = bool(os.environ.get("CI"))
 LANGUAGES = {"javascript": ".js", "python": ".py", "ruby": ".rb"}

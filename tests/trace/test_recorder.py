@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 import wasmtime
-from conftest import Outcome
 from kit import component_guests
 from kit.component_guests import BY_CALLS, BY_LIST, LOCALS, component, computed, opened, tensor
 from kit.core_guests import At, f32s, program, record, script, u32s
+from kit.outcome import Outcome
 
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.tensor import DType, Tensor

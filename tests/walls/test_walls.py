@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Outcome
 from kit.core_guests import printing
+from kit.outcome import Outcome
 
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.walls import bpf, calls, child, files, system

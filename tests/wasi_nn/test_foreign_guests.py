@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
 from kit.c_guests import compiled
 from kit.models_by_hand import COLOURS, write_colours
+from kit.outcome import Outcome
 from PIL import Image
 
 from wasmlrun.manifest.reader import Classify, Mount
