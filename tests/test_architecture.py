@@ -22,6 +22,7 @@ LAYERS = [
     "__main__",
     "cli",
     "commands",
+    "serve",
     "report",
     "diagnose",
     "api",

@@ -186,6 +186,43 @@ class Classifier:
 
         return direct, sandboxed
 
+    def infer(self, inputs: Sequence[tuple[str, Tensor]], clock: Clock) -> list[tuple[str, Tensor]]:
+        """Outputs by name for tensors by name, "" being the next input. A model of one input and
+        one output is asked by the worker, in a fresh instance; any other by the engine itself.
+
+        Raises:
+            BadModel: the tensors are not what the model takes. WorkerFailed, LimitExceeded.
+        """
+        from wasmlrun.engines.protocol import EngineError
+        from wasmlrun.pipeline.protocols import tensor as protocol
+
+        plan, graph = self._plan, self._loading.graph()
+        if graph is None:
+            raise BadModel("only the worker knows its model: there are no tensors to give it")
+        given = _by_port(graph, inputs)
+        if len(graph.inputs) == len(graph.outputs) == 1 and plan.model is not None:
+            encoding = plan.source.encoding if plan.source else None
+            run = self._run(
+                replace(self._host, clock=clock),
+                "tensor",
+                {},
+                stdin=bytes(given[0].data),
+                environ=protocol.environment(given[0], plan.model, encoding, graph.outputs[0]),
+            )
+            if run.output is not None:
+                return [(graph.outputs[0].name, run.output)]
+        context = graph.open()
+        try:
+            for number, tensor in enumerate(given):
+                context.set_input(number, tensor)
+            with self._host.board.doing(Stage.INFERENCE, plan.shown_model or "the model"):
+                context.compute()
+            return [(port.name, context.output(n)) for n, port in enumerate(graph.outputs)]
+        except EngineError as e:
+            raise BadModel(f"the model cannot be run on these tensors: {e}") from e
+        finally:
+            context.close()
+
     def _input(
         self, image: ImageSource, timings: dict[str, float]
     ) -> tuple[Tensor, list[tuple[str, str]]]:
@@ -265,6 +302,31 @@ class Classifier:
         worker = self._host.worker(self._plan.worker, self._plan.shown_worker)
         self._idle.append(worker.linked(self._plan.grant))
         return worker
+
+
+def _by_port(graph: Graph, inputs: Sequence[tuple[str, Tensor]]) -> list[Tensor]:
+    """The tensors in the order of the model's inputs. Raises BadModel."""
+    from wasmlrun.support.tensor import describe
+
+    names = [port.name for port in graph.inputs]
+    if len(inputs) != len(names):
+        raise BadModel(f"the model has {len(names)} inputs, {len(inputs)} were given")
+    found: dict[int, Tensor] = {}
+    for number, (name, tensor) in enumerate(inputs):
+        if name and name not in names:
+            raise BadModel(f"the model has no input {name}", f"it has: {', '.join(names)}")
+        at = names.index(name) if name else number
+        port = graph.inputs[at]
+        fits = len(port.shape) == len(tensor.shape) and all(
+            want in (-1, have) for want, have in zip(port.shape, tensor.shape, strict=True)
+        )
+        if not fits or tensor.dtype is not port.dtype or at in found:
+            raise BadModel(
+                f"input {names[at]} is {describe(port.shape, port.dtype)}, "
+                f"given was {describe(tensor.shape, tensor.dtype)}"
+            )
+        found[at] = tensor
+    return [found[number] for number in range(len(names))]
 
 
 def _picture_input(graph: Graph | None) -> Port | None:

@@ -1,0 +1,189 @@
+"""`wasmlrun serve`"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wasmlrun.commands.clickform import verbosity_options, with_options
+from wasmlrun.commands.options import BACKEND, CACHE, DEVICE, DIRS, LIMITS
+
+if TYPE_CHECKING:
+    from wasmlrun.support.messages import Messages
+
+_NEEDED = ("uvicorn", "httptools", "starlette", "python_multipart", "prometheus_client")
+_FILE = click.Path(path_type=Path)
+
+
+@click.command("serve", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("folder", required=False, type=_FILE, metavar="[DIR]")
+@click.option("--worker", metavar="FILE|NAME", help="Worker that classifies, as classify has it.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="[NAME=]FILE|NAME",
+    help="Model to serve; repeatable. A folder of models serves all of them.",
+)
+@click.option("--labels", type=_FILE, help="Label file of the models.")
+@click.option("--manifest", type=_FILE, help="Manifest of --worker.")
+@with_options(DIRS)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--prefix", default="", help="Path in front of all routes of DIR.")
+@click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin to allow; repeatable.")
+@click.option("--kv", type=_FILE, help="Keep key/value stores in this file of SQLite.")
+@click.option("--reload", is_flag=True, help="Look at DIR again when files in it change.")
+@click.option(
+    "--allow-private",
+    multiple=True,
+    metavar="HOST",
+    help="Let workers of DIR send requests to this host although it is not public.",
+)
+@click.option("--processes", type=click.IntRange(1, 256), help="Default: one for each core.")
+@click.option("--queue", default=128, show_default=True, type=click.IntRange(0, 100_000))
+@click.option("--recycle", default=10_000, show_default=True, type=click.IntRange(1))
+@click.option("--max-body", default=32 << 20, show_default=True, type=click.IntRange(1))
+@click.option("--drain", default=30.0, show_default=True, type=click.FloatRange(0, 3600))
+@click.option("--log", default="text", type=click.Choice(["text", "json", "none"]))
+@click.option("--no-oneshot", is_flag=True, help="Do not answer classify --via auto.")
+@click.option("--install", is_flag=True, help="Prepare the interpreters of scripts if need be.")
+@with_options(BACKEND, *DEVICE, *LIMITS, CACHE)
+@verbosity_options
+def command(folder: Path | None, verbosity: int, install: bool, **wanted: Any) -> int:
+    """Serve a folder of Wasm Workers Server, or workers and models as an API with a page.
+
+    Without DIR, --worker and --model it is the default model. --timeout is for each request.
+    """
+    from wasmlrun.support.errors import UsageFault
+    from wasmlrun.support.messages import Messages
+
+    messages = Messages(verbosity)
+    _check_installed()
+    if folder is not None and not folder.is_dir():
+        raise UsageFault(f"{folder} is no folder", "name a folder with workers")
+    from wasmlrun.commands.options import chosen_limits
+    from wasmlrun.serve.server import Order, serve
+    from wasmlrun.serve.site import Settings
+    from wasmlrun.support.tasks import processors
+
+    site = None
+    if folder is not None:
+        site = Settings(
+            folder.absolute(),
+            wanted["prefix"],
+            wanted["cors"],
+            wanted["reload"],
+            wanted["allow_outside"],
+            wanted["max_body"],
+        )
+        _prepare_interpreters(site.folder, messages, install=install)
+    limits = {k: v for k, v in chosen_limits(wanted).items() if v is not None}
+    timeout = limits.pop("timeout", 30.0)
+    order = Order(
+        site=site,
+        models=_models(wanted, folder is not None),
+        host=wanted["host"],
+        port=wanted["port"],
+        processes=wanted["processes"] or processors(),
+        waiting=wanted["queue"],
+        recycle=wanted["recycle"],
+        drain=wanted["drain"],
+        timeout=timeout,
+        max_body=wanted["max_body"],
+        kv=wanted["kv"],
+        log=wanted["log"],
+        oneshot=not wanted["no_oneshot"],
+        allow_private=[host.lower() for host in wanted["allow_private"]],
+        limits=limits,
+        engine={
+            "backend": wanted["backend"],
+            "device": wanted["device"],
+            "strict_device": wanted["strict_device"],
+            "precision": wanted["precision"],
+            "cache": not wanted["no_cache"],
+        },
+    )
+    return serve(order, messages)
+
+
+def _check_installed() -> None:
+    from importlib.util import find_spec
+
+    from wasmlrun.support.errors import UsageFault
+
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise UsageFault(
+            f"serve needs what is not installed: {', '.join(missing)}",
+            "pip install 'wasmlrun[serve]'",
+        )
+
+
+def _prepare_interpreters(folder: Path, messages: Messages, *, install: bool) -> None:
+    """One script of each language is enough to ask for. Raises WasmlrunError."""
+    from wasmlrun.commands.options import interpreter
+    from wasmlrun.serve.routes import find_routes
+
+    by_suffix = {route.file.suffix: route.file for route in find_routes(folder).routes}
+    for file in by_suffix.values():
+        interpreter(file, messages, install=install)
+
+
+def _models(wanted: Mapping[str, Any], has_site: bool) -> list[dict[str, Any]]:
+    """The wishes of each model that is served. Raises UsageFault."""
+    from wasmlrun.support import bundled
+    from wasmlrun.support.errors import UsageFault
+
+    worker = _place(wanted["worker"])
+    shared = {
+        "worker": worker,
+        "manifest": _place(wanted["manifest"]),
+        "labels": _place(wanted["labels"]),
+        "dirs": list(wanted["dirs"]),
+        "allow_outside": wanted["allow_outside"],
+    }
+    named = dict(_named(wanted["models"]))
+    if len(named) < len(wanted["models"]):
+        raise UsageFault("two models have one name", "name them: --model NAME=FILE")
+    if named:
+        return [{"name": name, "model": model, **shared} for name, model in named.items()]
+    if worker is not None:
+        return [{"name": Path(worker).stem, **shared}]
+    if has_site:
+        return []
+    return [{"name": bundled.DEFAULT_MODEL, **shared}]
+
+
+def _named(models: Sequence[str]) -> list[tuple[str, str]]:
+    found = []
+    for text in models:
+        name, equals, model = text.rpartition("=")
+        place = _place(model)
+        assert place is not None
+        inside = _inside(Path(place)) if not equals else []
+        found += [(path.stem, str(path)) for path in inside] or [(name or Path(place).stem, place)]
+    return found
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The models in a folder of several; empty for what is one itself."""
+    if not folder.is_dir() or any(folder.glob("*.xml")) or (folder / "saved_model.pb").is_file():
+        return []
+    kinds = (".onnx", ".tflite", ".pb", ".xml")
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix in kinds or (path.is_dir() and any(path.glob("*.xml")))
+    ]
+
+
+def _place(name: str | Path | None) -> str | None:
+    """A file as an absolute path; the name of what is bundled or pulled as it is."""
+    if name is None:
+        return None
+    path = Path(name)
+    return str(path.absolute()) if path.exists() or "/" in str(name) else str(name)

@@ -1,0 +1,85 @@
+"""Answers of the server's own: JSON, errors, and the status that stands for each error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wasmlrun.serve.guard import BodyTooLarge, BodyTooSlow, Send
+from wasmlrun.serve.pool import Busy, Crashed
+from wasmlrun.support.errors import BadImage, LimitExceeded, UsageFault, WasmlrunError
+from wasmlrun.support.records import Record
+
+RETRY_AFTER = "1"
+"""Seconds after which a client may try again when the queue was full."""
+
+
+class Answer(Record):
+    """What is sent: status, headers in lower case, body."""
+
+    status: int
+    headers: Sequence[tuple[str, str]] = ()
+    body: bytes = b""
+
+
+class Refused(Exception):
+    """A request that cannot be answered otherwise: status and a sentence."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def as_json(value: Any, status: int = 200) -> Answer:
+    """A value as JSON."""
+    return Answer(status, (("content-type", "application/json"),), json.dumps(value).encode())
+
+
+def failed(error: Exception) -> tuple[int, dict[str, Any]]:
+    """The status of an error, and code, message and hint of it. What nobody foresaw is raised."""
+    match error:
+        case Refused():
+            return error.status, {"code": "refused", "message": error.message}
+        case Busy():
+            return 503, {"code": "busy", "message": "too many requests wait already"}
+        case BodyTooLarge():
+            return 413, {"code": "too-large", "message": "the body is larger than it may be"}
+        case BodyTooSlow():
+            return 408, {"code": "too-slow", "message": "the body did not come in time"}
+        case Crashed():
+            return 502, _told(error.error)
+        case LimitExceeded():
+            return 504 if error.limit == "timeout" else 500, _told(error)
+        case BadImage() | UsageFault():
+            return 400, _told(error)
+        case WasmlrunError():
+            return 500, _told(error)
+    raise error
+
+
+def _told(error: WasmlrunError) -> dict[str, Any]:
+    told = {"code": error.code, "message": error.message}
+    return told | ({"hint": error.hint} if error.hint else {})
+
+
+def error_answer(error: Exception) -> Answer:
+    """An error as JSON, `{"error": {"code", "message", "hint"}}`."""
+    status, told = failed(error)
+    return with_retry(as_json({"schema": 1, "error": told}, status))
+
+
+def with_retry(answer: Answer) -> Answer:
+    """The answer; one that says "not now" also says when."""
+    if answer.status != 503:
+        return answer
+    return Answer(answer.status, (*answer.headers, ("retry-after", RETRY_AFTER)), answer.body)
+
+
+async def send(answer: Answer, to: Send, extra: Mapping[str, str] | None = None) -> None:
+    """Send an answer whole."""
+    headers = [*answer.headers, *(extra or {}).items(), ("content-length", str(len(answer.body)))]
+    encoded = [(k.encode("latin-1"), v.encode("latin-1", "replace")) for k, v in headers]
+    await to({"type": "http.response.start", "status": answer.status, "headers": encoded})
+    await to({"type": "http.response.body", "body": answer.body})

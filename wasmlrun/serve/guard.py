@@ -1,0 +1,133 @@
+"""What no client may do to the server: huge heads, slow heads and bodies, bodies without end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MAX_HEAD = 64 << 10
+"""Bytes of a request's line and headers."""
+HEAD_SECONDS = 10.0
+"""From a connection's start, or a request's first byte, to the end of its headers."""
+BODY_SECONDS = 30.0
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with a limit on the size and the time of a request's head.
+
+    uvicorn has neither for this parser; without them a client holds a connection, or fills the
+    memory, for as long as it likes.
+    """
+
+    _head: int
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock."""
+        super().connection_made(transport)
+        self._head = 0
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes until the headers are complete."""
+        if self._head >= 0:
+            self._head += len(data)
+        super().data_received(data)
+        if self._head > MAX_HEAD and not self.transport.is_closing():
+            self._refuse(b"431 Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        """A request begins; on a connection that was kept, a new clock."""
+        super().on_message_begin()
+        if self._timer is None:
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """The head is there; what follows is counted as a body."""
+        self._stop()
+        self._head = -1
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The next request's head is counted from here."""
+        self._head = 0
+        super().on_message_complete()
+
+    def _expect_head(self) -> None:
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _too_slow(self) -> None:
+        self._timer = None
+        if not self.transport.is_closing():
+            self._refuse(b"408 Request Timeout")
+
+    def _refuse(self, status: bytes) -> None:
+        self.transport.write(
+            b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        )
+        self.transport.close()
+
+
+class BodyTooLarge(Exception):
+    """A body has more bytes than it may."""
+
+
+class BodyTooSlow(Exception):
+    """A body did not come in time."""
+
+
+class ClientGone(Exception):
+    """The client left before its request was complete."""
+
+
+async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
+    """A request's whole body. Raises BodyTooLarge, BodyTooSlow, ClientGone."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > most:
+            raise BodyTooLarge
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                part = message.get("body", b"")
+                size += len(part)
+                if size > most:
+                    raise BodyTooLarge
+                if part:
+                    parts.append(part)
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise BodyTooSlow from None
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def leaving(receive: Receive) -> Callable[[], Awaitable[None]]:
+    """What returns when the client of a request has left whose body was read."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            continue
+
+    return gone

@@ -1,0 +1,43 @@
+"""What the server counts, in the form of Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from wasmlrun.serve.pool import Pool
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The counters of one server."""
+
+    def __init__(self, pool: Pool) -> None:
+        registry = self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "wasmlrun_requests_total", "Requests.", ("route", "status"), registry=registry
+        )
+        self.seconds = Histogram(
+            "wasmlrun_request_seconds",
+            "From a request's first line to the end of its answer.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        for name, text, value in (
+            ("wasmlrun_children_busy", "Children at work.", lambda: pool.busy),
+            ("wasmlrun_queue_length", "Calls that wait for a child.", lambda: pool.waiting),
+            ("wasmlrun_child_crashes", "Children that died with a call.", lambda: pool.crashes),
+        ):
+            Gauge(name, text, registry=registry).set_function(value)
+
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """A request was answered. `route` is a pattern or a name, never what a client wrote."""
+        self.requests.labels(route, str(status)).inc()
+        self.seconds.labels(route).observe(seconds)
+
+    def text(self) -> bytes:
+        """All of them, as Prometheus reads them."""
+        return generate_latest(self._registry)

@@ -1,0 +1,228 @@
+"""From what the command line asks for to a server that runs until it is told to end.
+
+uvicorn listens and speaks HTTP; `app` answers. SIGTERM and Ctrl-C let what runs come to its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from wasmlrun.serve import oneshot, work
+from wasmlrun.serve.api import Api, Model
+from wasmlrun.serve.app import App
+from wasmlrun.serve.guard import GuardedProtocol
+from wasmlrun.serve.kv import InFile, InMemory, Stores
+from wasmlrun.serve.metrics import Metrics
+from wasmlrun.serve.pool import Pool
+from wasmlrun.serve.site import Settings, Site
+from wasmlrun.supervisor.channel import Message
+from wasmlrun.supervisor.child import Child
+from wasmlrun.support.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_TERMINATED,
+    UsageFault,
+)
+from wasmlrun.support.limits import MIB
+from wasmlrun.support.messages import Messages, printable
+from wasmlrun.support.records import NOTHING, Record
+
+MAX_ANSWER = 256 * MIB
+"""Bytes of a child's answer."""
+BACKLOG = 2048
+
+
+class Order(Record):
+    """What is to be served, and how."""
+
+    site: Settings | None = None
+    models: Sequence[Mapping[str, Any]] = ()
+    """The wishes of each, by the names of `wasmlrun.pipeline.plan.Wishes`, and its `name`."""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    processes: int = 1
+    waiting: int = 128
+    recycle: int = 10_000
+    """Calls after which a child is replaced."""
+    drain: float = 30.0
+    """Seconds that running requests have when the server is told to end."""
+    timeout: float = 30.0
+    max_body: int = 32 * MIB
+    kv: Path | None = None
+    log: str = "text"
+    oneshot: bool = True
+    allow_private: Sequence[str] = ()
+    limits: Mapping[str, Any] = NOTHING
+    engine: Mapping[str, Any] = NOTHING
+    """`backend`, `device`, `strict_device`, `precision`, `cache`."""
+
+
+def serve(order: Order, messages: Messages) -> int:
+    """Serve until a signal; the exit code.
+
+    Raises:
+        WasmlrunError: what is to be served cannot be, or nobody can listen there.
+    """
+    listening = _listen(order.host, order.port)
+    try:
+        with asyncio.Runner(loop_factory=_loop()) as runner:
+            return runner.run(_serve(order, listening, messages))
+    finally:
+        listening.close()
+
+
+async def _serve(order: Order, listening: socket.socket, messages: Messages) -> int:
+    pool = Pool(lambda: _child(order, messages), order.processes, order.waiting)
+    stores: Stores = InFile(order.kv) if order.kv is not None else InMemory()
+    warm: oneshot.Server | None = None
+    try:
+        site = Site(order.site, pool, stores, messages) if order.site is not None else None
+        await pool.prepare()
+        models = await _models(order, pool)
+        api = Api(models, pool, order.max_body) if models else None
+        app = App(site, api, Metrics(pool), messages, order.log)
+        if order.oneshot and models:
+            warm = oneshot.Server(order.models, order.engine, pool, messages)
+            await warm.start()
+        server = _Server(_config(app, order), app, api)
+        _announce(order, site, models, listening, messages)
+        await server.serve([listening])
+        return server.code
+    finally:
+        if warm is not None:
+            await warm.close()
+        pool.close()
+        stores.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which says not ready as soon as it is told to end."""
+
+    def __init__(self, config: uvicorn.Config, app: App, api: Api | None) -> None:
+        super().__init__(config)
+        self._app = app
+        self._api = api
+        self.code = EXIT_OK
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """The first signal lets requests end, a second does not wait for them."""
+        self._app.ready = False
+        if self._api is not None:
+            self._api.ready = False
+        self.code = EXIT_INTERRUPTED if sig == signal.SIGINT else EXIT_TERMINATED
+        super().handle_exit(sig, frame)
+        # uvicorn would raise the signal again when all is over; here it is an exit code
+        self._captured_signals.clear()
+
+
+def _config(app: App, order: Order) -> uvicorn.Config:
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    return uvicorn.Config(
+        app,
+        http=GuardedProtocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=int(order.drain),
+        backlog=BACKLOG,
+    )
+
+
+def _child(order: Order, messages: Messages) -> Child:
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    settings = {
+        "folder": str(Path.cwd()),
+        "site": str(order.site.folder) if order.site is not None else "",
+        "allow_outside": order.site.allow_outside if order.site is not None else False,
+        "allow_private": list(order.allow_private),
+        "models": [{k: v for k, v in m.items() if k != "name"} for m in order.models],
+        "limits": {**order.limits, "timeout": order.timeout},
+        "threads": max(1, processors // order.processes),
+        **order.engine,
+    }
+    return Child(
+        work.__name__,
+        Message(settings),
+        timeout=order.timeout,
+        most=MAX_ANSWER,
+        calls=order.recycle,
+        hear=lambda text: messages.info(printable(text.rstrip("\n"))),
+    )
+
+
+async def _models(order: Order, pool: Pool) -> list[Model]:
+    if not order.models:
+        return []
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    answer = await pool.call(Message({"op": "about"}), never)
+    return [
+        Model(wishes["name"], wishes.get("worker") or "", wishes.get("model") or "", about)
+        for wishes, about in zip(order.models, answer.head["models"], strict=True)
+    ]
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError as e:
+        listening.close()
+        raise UsageFault(
+            f"nobody can listen at {host} port {port}: {e.strerror or e}",
+            "choose another with --port, or 0 for any that is free",
+        ) from e
+    listening.set_inheritable(False)
+    return listening
+
+
+def _announce(
+    order: Order,
+    site: Site | None,
+    models: Sequence[Model],
+    listening: socket.socket,
+    messages: Messages,
+) -> None:
+    host, port = listening.getsockname()[:2]
+    base = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    if site is not None:
+        for route in site.loaded.routes.routes:
+            messages.info(f"    {base}{route.path}\n      => {route.file}")
+    for model in models:
+        messages.info(f"    {base}/classify?model={model.name}")
+    with suppress(ValueError):
+        import ipaddress
+
+        if not ipaddress.ip_address(host).is_loopback:
+            messages.warn(f"{host} can be reached by others; there is no password")
+    messages.info(f"serving at {base}/")
+
+
+def _loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """The quicker loop, where there is one; None is asyncio's own."""
+    if find_spec("uvloop") is None:
+        return None
+    import uvloop
+
+    made: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return made
