@@ -31,8 +31,7 @@ class Model(Record):
 
     name: str
     worker: str
-    shown: str
-    """The model as the user named it."""
+    """Its file's name: a place on the server's disk is nobody's business."""
     about: Mapping[str, Any]
     """Its inputs and outputs, each (name, type, shape)."""
 
@@ -83,15 +82,15 @@ class Api:
             {
                 "schema": 1,
                 "image": name,
-                "worker": head["worker"],
-                "model": head["model"],
+                "worker": self.models[number].worker,
+                "model": self.models[number].name,
                 "predictions": predictions,
                 "timings_ms": {k: round(v, 3) for k, v in head["timings_ms"].items()},
             }
         )
 
     def _told(self, model: Model) -> dict[str, Any]:
-        return {"name": model.name, "worker": model.worker, "model": model.shown}
+        return {"name": model.name, "worker": model.worker}
 
     def _number(self, name: str) -> int:
         for number, model in enumerate(self.models):

@@ -48,7 +48,7 @@ class Route(Record):
             return None
         found = {}
         for number, part in enumerate(wanted):
-            parameter = _PARAMETER.search(part)
+            parameter = _PARAMETER.fullmatch(part)
             if parameter is None:
                 if part != given[number]:
                     return None
@@ -56,11 +56,7 @@ class Route(Record):
                 found[parameter[2]] = unquote("/".join(given[number:]))
                 break
             else:
-                pattern = re.escape(part[: parameter.start()]) + "(.+)"
-                inner = re.fullmatch(pattern + re.escape(part[parameter.end() :]), given[number])
-                if inner is None:
-                    return None
-                found[parameter[2]] = unquote(inner[1])
+                found[parameter[2]] = unquote(given[number])
         return found
 
 

@@ -28,6 +28,7 @@ from wasmlrun.serve.pool import Pool
 from wasmlrun.serve.site import Settings, Site
 from wasmlrun.supervisor.channel import Message
 from wasmlrun.supervisor.child import Child
+from wasmlrun.support.bundled import DEFAULT_WORKER
 from wasmlrun.support.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -174,7 +175,7 @@ async def _models(order: Order, pool: Pool) -> list[Model]:
 
     answer = await pool.call(Message({"op": "about"}), never)
     return [
-        Model(wishes["name"], wishes.get("worker") or "", wishes.get("model") or "", about)
+        Model(wishes["name"], Path(wishes.get("worker") or DEFAULT_WORKER).stem, about)
         for wishes, about in zip(order.models, answer.head["models"], strict=True)
     ]
 

@@ -54,19 +54,21 @@ class Loaded(Record):
     """The key/value store of each worker that has one."""
     stamps: Mapping[Path, int]
     """A number that changes with a worker or its manifest."""
+    faults: Mapping[Path, WasmlrunError]
+    """What is wrong with a worker's manifest; the other workers answer all the same."""
 
 
 class Site:
     """The folder, ready to answer."""
 
     def __init__(self, settings: Settings, pool: Pool, stores: Stores, messages: Messages) -> None:
-        """Raises BadManifest: one of the workers' manifests is wrong."""
         self._settings = settings
         self._pool = pool
         self._stores = stores
         self._messages = messages
         self._looked = time.monotonic()
         self.loaded = load(settings)
+        self._warn_of_faults()
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> str:
         """Answer a request; the route's pattern, for whoever counts."""
@@ -100,6 +102,8 @@ class Site:
     async def _run(
         self, route: Route, parameters: Mapping[str, str], scope: Scope, receive: Receive
     ) -> Answer:
+        if route.file in self.loaded.faults:
+            raise self.loaded.faults[route.file]
         body = await read_body(scope, receive, self._settings.max_body)
         namespace = self.loaded.namespaces.get(route.file)
         request = wws.request(
@@ -156,22 +160,32 @@ class Site:
         if not self._settings.reload or time.monotonic() - self._looked < 1:
             return
         self._looked = time.monotonic()
-        try:
-            self.loaded = load(self._settings)
-        except WasmlrunError as error:
-            # as it was until it is right
+        before, self.loaded = self.loaded, load(self._settings)
+        if before.stamps != self.loaded.stamps:
+            self._messages.info("the folder has changed")
+            self._warn_of_faults()
+
+    def _warn_of_faults(self) -> None:
+        for error in self.loaded.faults.values():
             self._messages.error(error)
 
 
 def load(settings: Settings) -> Loaded:
-    """Look through the folder. Raises BadManifest."""
+    """Look through the folder."""
     routes = find_routes(settings.folder, settings.prefix)
-    namespaces, stamps = {}, {}
+    namespaces: dict[Path, str | None] = {}
+    faults: dict[Path, WasmlrunError] = {}
+    stamps = {}
     for route in routes.routes:
-        manifest = manifest_of(route.file, settings.folder, allow_outside=settings.allow_outside)
-        namespaces[route.file] = manifest.kv_namespace if manifest is not None else None
+        try:
+            manifest = manifest_of(
+                route.file, settings.folder, allow_outside=settings.allow_outside
+            )
+            namespaces[route.file] = manifest.kv_namespace if manifest is not None else None
+        except WasmlrunError as error:
+            faults[route.file] = error
         stamps[route.file] = _changed(route.file) ^ _changed(route.file.with_suffix(".toml")) >> 1
-    return Loaded(routes, namespaces, stamps)
+    return Loaded(routes, namespaces, stamps, faults)
 
 
 def _changed(file: Path) -> int:

@@ -1,0 +1,223 @@
+"""The model API over HTTP: pictures, tensors, what is wrong with them, and clients of others."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from kit.models_by_hand import COLOURS
+from kit.served import Reply, Served
+
+BOUNDARY = b"----x"
+RED = [255.0, 0.0, 0.0] * 16
+
+
+@pytest.fixture(scope="module")
+def environment(own_home: Mapping[str, str]) -> dict[str, str]:
+    return {**os.environ, **own_home}
+
+
+@pytest.fixture(scope="module")
+def served(
+    colours: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    words = ["--model", colours, "--model", f"second={colours}", "--labels"]
+    words += [colours.parent / "colours.txt", "--processes", "1", "--max-body", "200000"]
+    cwd = tmp_path_factory.mktemp("api")
+    with Served(*words, env=environment, cwd=cwd) as server:
+        yield server
+
+
+def form(data: bytes, name: str = "image", file: str | None = "red.png") -> bytes:
+    named = f'; filename="{file}"' if file else ""
+    head = f'Content-Disposition: form-data; name="{name}"{named}\r\n\r\n'.encode()
+    return b"--" + BOUNDARY + b"\r\n" + head + data + b"\r\n--" + BOUNDARY + b"--\r\n"
+
+
+def post(served: Served, body: bytes, path: str = "/classify", kind: str = "image/png") -> Reply:
+    return served.ask("POST", path, body, {"content-type": kind})
+
+
+MULTIPART = f"multipart/form-data; boundary={BOUNDARY.decode()}"
+
+
+def test_a_picture_as_body_or_in_a_form_has_labels(served: Served, red_image: Path) -> None:
+    picture = red_image.read_bytes()
+    raw = post(served, picture).json
+    in_form = post(served, form(picture), kind=MULTIPART).json
+    assert (raw["image"], in_form["image"]) == ("image", "red.png")
+    for found in (raw, in_form):
+        assert (found["schema"], found["worker"], found["model"]) == (1, "mobilenet", "colours")
+        assert {p["label"] for p in found["predictions"]} == set(COLOURS)
+        best = found["predictions"][0]
+        assert (best["index"], best["label"]) == (0, "red")
+        assert 0 < best["score"] <= 1
+        assert found["timings_ms"]["total"] > 0
+    assert raw["predictions"] == in_form["predictions"]
+    other = post(served, picture, "/classify?top=2&model=second").json
+    assert other["model"] == "second"
+    assert other["predictions"] == raw["predictions"][:2]
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "kind", "status", "words"),
+    [
+        (b"", "/classify", "image/png", 400, "the body is empty"),
+        (b"no picture", "/classify", "image/png", 400, "is not an image"),
+        (b"x", "/classify?top=0", "image/png", 400, "top=0: a number"),
+        (b"x", "/classify?top=x", "image/png", 400, "top=x"),
+        (b"x", "/classify?model=z", "image/png", 404, "there is no model z; there are: colours"),
+        (form(b"x", file=None), "/classify", MULTIPART, 400, "the form has no file"),
+        (b"--nonsense", "/classify", MULTIPART, 400, "the form"),
+        (b"x", "/classify", "multipart/form-data", 400, "the form cannot be read"),
+        (form(b"x")[:-8] + b"\r\n" + form(b"y"), "/classify", MULTIPART, 400, "Too many files"),
+        (form(b"x" * 70000, file=None), "/classify", MULTIPART, 400, "the form cannot be read"),
+        (b"x" * 200_001, "/classify", "image/png", 413, "larger than it may be"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told(
+    served: Served, body: bytes, path: str, kind: str, status: int, words: str
+) -> None:
+    reply = post(served, body, path, kind)
+    assert reply.status == status
+    assert words in reply.json["error"]["message"]
+
+
+def test_a_form_of_many_parts_is_refused(served: Served) -> None:
+    part = b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n'
+    reply = post(served, part * 2000, kind=MULTIPART)
+    assert reply.status == 400
+    assert "Too many fields" in reply.json["error"]["message"]
+
+
+def test_methods_and_places(served: Served) -> None:
+    assert served.get("/classify").status == 405
+    assert served.get("/nowhere").status == 404
+    assert served.get("/healthz").json == {"live": True}
+    assert served.get("/readyz").json == {"ready": True}
+    assert [model["name"] for model in served.get("/models").json["models"]] == [
+        "colours",
+        "second",
+    ]
+
+
+def test_metrics_count_routes_and_never_what_a_client_wrote(served: Served) -> None:
+    served.get("/made-up-by-a-client")
+    text = served.get("/metrics").body.decode()
+    assert 'wasmlrun_requests_total{route="/readyz",status="200"}' in text
+    assert "wasmlrun_request_seconds_bucket" in text
+    assert "made-up" not in text
+
+
+def test_the_description_names_every_place(served: Served) -> None:
+    paths = served.get("/openapi.json").json["paths"]
+    assert "/classify" in paths
+    for path, operations in paths.items():
+        if "get" in operations:
+            assert served.get(path.replace("{model}", "colours")).status == 200, path
+
+
+def test_pages_ask_nothing_of_others(served: Served) -> None:
+    for path in ("/", "/docs", "/web/page.css", "/web/page.js", "/web/docs.js", "/web/icon.svg"):
+        reply = served.get(path)
+        assert reply.status == 200, path
+        assert "default-src 'none'" in reply.headers["content-security-policy"]
+        addresses = set(re.findall(r"https?://[^\s\"'`)]*", reply.body.decode()))
+        assert addresses <= {"http://www.w3.org/2000/svg"}, path
+    assert served.get("/web/../page.py").status == 404
+
+
+# --- Open Inference Protocol --------------------------------------------------------------------
+
+
+def infer(served: Served, **changes: object) -> Reply:
+    given = {"name": "picture", "datatype": "FP32", "shape": [1, 4, 4, 3], "data": RED}
+    body = json.dumps({"id": "9", "inputs": [given | changes]}).encode()
+    return served.ask("POST", "/v2/models/colours/infer", body)
+
+
+def test_health_and_metadata(served: Served) -> None:
+    assert served.get("/v2/health/live").json == {"live": True}
+    assert served.get("/v2/health/ready").json == {"ready": True}
+    assert served.get("/v2").json["extensions"] == ["binary_tensor_data"]
+    assert served.get("/v2/models/colours/ready").json["ready"] is True
+    about = served.get("/v2/models/colours/versions/1").json
+    assert about["inputs"] == [{"name": "picture", "datatype": "FP32", "shape": [1, 4, 4, 3]}]
+    assert about["outputs"] == [{"name": "scores", "datatype": "FP32", "shape": [1, 5]}]
+    assert served.get("/v2/models/none").json == {
+        "error": "there is no model none; there are: colours, second"
+    }
+    assert served.get("/v2/models/colours/versions/2").status == 404
+
+
+def test_an_inference_in_json_and_in_binary(served: Served) -> None:
+    answer = infer(served).json
+    assert (answer["model_name"], answer["id"]) == ("colours", "9")
+    (output,) = answer["outputs"]
+    assert (output["name"], output["datatype"], output["shape"]) == ("scores", "FP32", [1, 5])
+    assert sum(output["data"]) == pytest.approx(1, abs=1e-5)
+    assert output["data"].index(max(output["data"])) == 0
+    data = struct.pack("<48f", *RED)
+    head = json.dumps(
+        {
+            "inputs": [
+                {
+                    "name": "picture",
+                    "datatype": "FP32",
+                    "shape": [1, 4, 4, 3],
+                    "parameters": {"binary_data_size": len(data)},
+                }
+            ],
+            "outputs": [{"name": "scores", "parameters": {"binary_data": True}}],
+        }
+    ).encode()
+    size = "inference-header-content-length"
+    reply = served.ask("POST", "/v2/models/colours/infer", head + data, {size: str(len(head))})
+    numbers = struct.unpack("<5f", reply.body[int(reply.headers[size]) :])
+    assert list(numbers) == pytest.approx(output["data"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "other"}, "the model has no input other"),
+        ({"shape": [1, 48]}, "input picture is [1, 4, 4, 3] f32, given was [1, 48] f32"),
+        ({"datatype": "FP64"}, "given was [1, 4, 4, 3] f64"),
+        ({"datatype": "BYTES"}, "datatype BYTES is not one of"),
+        ({"data": [1]}, "1 numbers, its shape has 48"),
+    ],
+)
+def test_tensors_that_do_not_fit(served: Served, changes: dict[str, object], words: str) -> None:
+    reply = infer(served, **changes)
+    assert reply.status == 400
+    assert words in reply.json["error"]
+
+
+def test_a_public_client_works(served: Served) -> None:
+    try:
+        import numpy as np
+        from tritonclient import http as triton
+    except ImportError as e:
+        assert not os.environ.get("CI"), e
+        pytest.skip(f"{e} (in CI it is installed)")
+    client = triton.InferenceServerClient(f"127.0.0.1:{served.port}")
+    try:
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.is_model_ready("colours")
+        assert client.get_model_metadata("colours")["outputs"][0]["name"] == "scores"
+        wanted = triton.InferInput("picture", [1, 4, 4, 3], "FP32")
+        picture = np.array(RED, np.float32).reshape(1, 4, 4, 3)
+        for binary in (True, False):
+            wanted.set_data_from_numpy(picture, binary_data=binary)
+            outputs = [triton.InferRequestedOutput("scores", binary_data=binary)]
+            scores = client.infer("colours", [wanted], outputs=outputs).as_numpy("scores")
+            assert scores.shape == (1, 5)
+            assert scores.argmax() == 0
+    finally:
+        client.close()
