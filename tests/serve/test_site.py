@@ -20,7 +20,8 @@ ECHO = """(module
   (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 40)
   (data (i32.const 64) "{\\"data\\":\\"")
-  (data (i32.const 80) "\\",\\"headers\\":{\\"x_made_by\\":\\"wat\\"},\\"status\\":201,\\"base64\\":true}")
+  (data (i32.const 80)
+    "\\",\\"headers\\":{\\"x_made_by\\":\\"wat\\"},\\"status\\":201,\\"base64\\":true}")
   (data (i32.const 160) "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
   (global $n (mut i32) (i32.const 0))
   (func $say (param i32 i32)
@@ -49,8 +50,10 @@ ECHO = """(module
         (i32.shl (i32.load8_u (i32.add (i32.const 1025) (local.get $i))) (i32.const 8)))
         (i32.load8_u (i32.add (i32.const 1026) (local.get $i)))))
       (call $digit (local.get $o) (i32.shr_u (local.get $three) (i32.const 18)))
-      (call $digit (i32.add (local.get $o) (i32.const 1)) (i32.shr_u (local.get $three) (i32.const 12)))
-      (call $digit (i32.add (local.get $o) (i32.const 2)) (i32.shr_u (local.get $three) (i32.const 6)))
+      (call $digit (i32.add (local.get $o) (i32.const 1))
+        (i32.shr_u (local.get $three) (i32.const 12)))
+      (call $digit (i32.add (local.get $o) (i32.const 2))
+        (i32.shr_u (local.get $three) (i32.const 6)))
       (call $digit (i32.add (local.get $o) (i32.const 3)) (local.get $three))
       (local.set $o (i32.add (local.get $o) (i32.const 4)))
       (local.set $i (i32.add (local.get $i) (i32.const 3)))
@@ -308,7 +311,15 @@ def test_a_store_in_a_file_a_prefix_and_a_change_on_the_disk(
         (site / name).write_bytes((folder / name).read_bytes())
     (site / "bad.wasm").write_bytes((folder / "echo.wasm").read_bytes())
     (site / "bad.toml").write_text("verion = 1")
-    words = ["--kv", tmp_path / "kv", "--prefix", "app", "--reload", "--processes", "1"]
+    words: list[str | Path] = [
+        "--kv",
+        tmp_path / "kv",
+        "--prefix",
+        "app",
+        "--reload",
+        "--processes",
+        "1",
+    ]
     with Served(site, *words, env=environment, cwd=tmp_path) as server:
         assert "error: " in server.text
         assert "bad.toml: verion is not a known key" in server.text

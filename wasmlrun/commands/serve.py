@@ -1,4 +1,4 @@
-"""`wasmlrun serve`"""
+"""`wasmlrun serve`: a site, or models as an API, until a signal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,13 @@ _FILE = click.Path(path_type=Path)
 @click.option("--manifest", type=_FILE, help="Manifest of --worker.")
 @with_options(DIRS)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port to listen at; 0 is any that is free.",
+)
 @click.option("--prefix", default="", help="Path in front of all routes of DIR.")
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin to allow; repeatable.")
 @click.option("--kv", type=_FILE, help="Keep key/value stores in this file of SQLite.")
@@ -44,11 +50,40 @@ _FILE = click.Path(path_type=Path)
     help="Let workers of DIR send requests to this host although it is not public.",
 )
 @click.option("--processes", type=click.IntRange(1, 256), help="Default: one for each core.")
-@click.option("--queue", default=128, show_default=True, type=click.IntRange(0, 100_000))
-@click.option("--recycle", default=10_000, show_default=True, type=click.IntRange(1))
-@click.option("--max-body", default=32 << 20, show_default=True, type=click.IntRange(1))
-@click.option("--drain", default=30.0, show_default=True, type=click.FloatRange(0, 3600))
-@click.option("--log", default="text", type=click.Choice(["text", "json", "none"]))
+@click.option(
+    "--queue",
+    default=128,
+    show_default=True,
+    type=click.IntRange(0, 100_000),
+    help="Requests that may wait for a process.",
+)
+@click.option(
+    "--recycle",
+    default=10_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Requests after which a process is replaced.",
+)
+@click.option(
+    "--max-body",
+    default=32 << 20,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Bytes of a request's body.",
+)
+@click.option(
+    "--drain",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0, 3600),
+    help="Seconds that running requests have at SIGTERM.",
+)
+@click.option(
+    "--log",
+    default="text",
+    type=click.Choice(["text", "json", "none"]),
+    help="Form of the access log.",
+)
 @click.option("--no-oneshot", is_flag=True, help="Do not answer classify --via auto.")
 @click.option("--install", is_flag=True, help="Prepare the interpreters of scripts if need be.")
 @with_options(BACKEND, *DEVICE, *LIMITS, CACHE)

@@ -30,13 +30,13 @@ class GuardedProtocol(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock."""
+        """Begin to wait for the first head."""
         super().connection_made(transport)
         self._head = 0
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Wait for nothing any more."""
         self._stop()
         super().connection_lost(exc)
 

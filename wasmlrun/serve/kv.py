@@ -19,7 +19,7 @@ MAX_STORE = 16 << 20
 
 
 class Stores(Protocol):
-    """Stores by namespace."""
+    """Stores of workers, each under its namespace."""
 
     def read(self, namespace: str) -> Mapping[str, Any]:
         """The whole store; empty when nothing was kept."""
@@ -51,7 +51,7 @@ class InMemory:
         self._stores[namespace] = _text(store)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no file is held."""
 
 
 class InFile:

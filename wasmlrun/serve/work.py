@@ -217,7 +217,7 @@ class _Said:
         self.write = say
 
     def flush(self) -> None:
-        """Nothing is held."""
+        """Do nothing: every piece is passed on at once."""
 
     def isatty(self) -> bool:
         """A log is none."""
