@@ -28,6 +28,7 @@ SECTIONS = {
         "Write a worker": "samples/README.md",
         "Choose a language": "docs/languages.md",
         "Use it from Python": "docs/python.md",
+        "Serve": "docs/serve.md",
         "Pack a model": "docs/tiny.md",
         "Contribute": "CONTRIBUTING.md",
     },
