@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 # what costs more to import than it is worth, or is needed for something else
+SAMPLES = Path(__file__).parents[1] / "samples"
 NEEDLESS = {
     *("click", "dataclasses", "inspect", "json", "tomllib", "platform", "concurrent", "tempfile"),
     *("numpy", "openvino", "wasmtime", "rich", "platformdirs", "urllib3", "truststore"),
@@ -34,11 +35,9 @@ def imported(words: list[str | Path], env: dict[str, str]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def classify(shared_data: Path, own_home: dict[str, str]) -> Callable[..., set[str]]:
-    models = shared_data / "models"
-    words: list[str | Path] = ["classify", shared_data / "images" / "cat_720p.jpg"]
-    words += ["--model", models / "mobilenet_v1_0.25_128_quant.tflite"]
-    words += ["--labels", models / "imagenet_labels.txt"]
+def classify(colours: Path, own_home: dict[str, str]) -> Callable[..., set[str]]:
+    words: list[str | Path] = ["classify", SAMPLES / "dog.jpg"]
+    words += ["--model", colours, "--labels", colours.with_name("colours.txt")]
 
     def run(*more: str) -> set[str]:
         imported([*words, *more], own_home)  # makes it warm
@@ -60,7 +59,7 @@ def test_json_costs_json_alone(classify: Callable[..., set[str]]) -> None:
 
 
 def test_a_warm_run_reads_no_model_and_compiles_nothing(
-    shared_data: Path, own_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    colours: Path, own_home: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from wasmlrun.engines.openvino import create
     from wasmlrun.engines.openvino.engine import OpenVINO
@@ -71,8 +70,8 @@ def test_a_warm_run_reads_no_model_and_compiles_nothing(
     from wasmlrun.support.model_source import read_model
     from wasmlrun.wasmtime_c import Module
 
-    worker = Path(__file__).parents[1] / "samples" / "mobilenet" / "mobilenet.wasm"
-    model = read_model(shared_data / "models" / "mobilenet_v1_0.25_128_quant.tflite")
+    worker = SAMPLES / "mobilenet" / "mobilenet.wasm"
+    model = read_model(colours)
     cache = Cache(default_root())
 
     def prepare() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.models_by_hand import colours_ir, identity_ir
+from kit.needs import needs
 
 from wasmlrun.models.parameters import count
 from wasmlrun.support.model_source import Encoding, ModelSource, read_model
@@ -87,6 +88,14 @@ def test_tensorflow() -> None:
 )
 def test_tensorflow_lite(shared_data: Path, name: str, parameters: int) -> None:
     assert count(read_model(shared_data / "models" / name)) == parameters
+
+
+def test_tensorflow_lite_without_indices() -> None:
+    needs("ai_edge_litert", "ai-edge-litert")
+    from kit.tflite_colours import colours_tflite
+
+    # the matrix; the axes of the mean are no parameters
+    assert count(ModelSource(Encoding.TENSORFLOW_LITE, (colours_tflite(),))) == 5 * 3
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 from kit.core_guests import EXIT_7, TRAP, printing
-from kit.models_by_hand import write_colours
+from kit.models_by_hand import COLOURS, write_colours
 from kit.pictures import bomb, encoded, red_left
 from PIL import Image
 
 from wasmlrun.pipeline.expectation import matches
 
 ROOT = Path(__file__).parents[2]
+DOG = ROOT / "samples" / "dog.jpg"
 WORKER = ROOT / "samples" / "mobilenet" / "mobilenet.wasm"
 MODELS = (
     "mobilenet_v2_1.0_224_quant",
@@ -46,13 +47,10 @@ def snapshot(folder: Path) -> dict[str, object]:
 # --- it is done when: real models ---------------------------------------------------------------
 
 
-def test_an_error_is_told_while_a_model_is_still_being_read(
-    run_cli: CLI, shared_data: Path, tmp_path: Path
-) -> None:
+def test_an_error_is_told_while_a_model_is_still_being_read(run_cli: CLI, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"junk")
-    model = shared_data / "models" / "mobilenet_v2_1.0_224_quant.tflite"
-    outcome = run_cli(["classify", bad, "--model", model, "--no-cache"])
+    outcome = run_cli(["classify", bad, "--model", "mobilenet-cifar10", "--no-cache"])
     assert outcome.code == 3
     assert outcome.stderr.startswith(f"error: image {bad} is not an image that can be read\nhint: ")
 
@@ -113,6 +111,53 @@ def test_one_model_as_tflite_onnx_and_ir_gives_the_same_top_5(
     wanted = {p["index"]: p["score"] for p in answers["tflite"]}
     assert {p["index"]: pytest.approx(p["score"], abs=0.05) for p in answers["onnx"]} == wanted
     assert answers["onnx"][0]["index"] == answers["tflite"][0]["index"]
+
+
+def test_one_classifier_as_tflite_onnx_and_ir_gives_one_answer(
+    run_cli: CLI, colours: Path, tmp_path: Path
+) -> None:
+    from kit.needs import needs
+
+    needs("onnx", "onnx")
+    needs("ai_edge_litert", "ai-edge-litert")
+    from kit.onnx_by_hand import colours_onnx
+    from kit.tflite_colours import colours_tflite
+
+    (tmp_path / "net.onnx").write_bytes(colours_onnx())
+    (tmp_path / "net.tflite").write_bytes(colours_tflite())
+    write_colours(tmp_path, "net")
+    answers = {}
+    for suffix in ("tflite", "xml", "onnx"):
+        outcome = run_cli(["classify", DOG, "--model", tmp_path / f"net.{suffix}", "--json"])
+        assert outcome.code == 0, outcome.stderr
+        (entry,) = entries(outcome)
+        answers[suffix] = entry["predictions"]
+    first = answers.pop("xml")
+    assert len(first) == 5
+    for other in answers.values():
+        assert [p["index"] for p in other] == [p["index"] for p in first]
+        scores = [p["score"] for p in other]
+        assert scores == pytest.approx([p["score"] for p in first], abs=1e-4)
+
+
+def test_a_manifests_model_is_read_from_a_mounted_folder(
+    run_cli: CLI, colours: Path, red_image: Path, tmp_path: Path
+) -> None:
+    shutil.copy(WORKER.with_suffix(".wasm"), tmp_path / "w.wasm")
+    models = tmp_path / "models"
+    models.mkdir()
+    write_colours(models, "net", softmax=True)
+    (models / "labels.txt").write_text("\n".join(COLOURS) + "\n")
+    (tmp_path / "w.toml").write_text(
+        'version = "1"\n[features.wasi_nn]\nallowed_backends = ["openvino"]\n'
+        '[[folders]]\nfrom = "./models"\nto = "/models"\n'
+        '[classify]\nmodel = "/models/net.xml"\nlabels = "./models/labels.txt"\n'
+    )
+    before = snapshot(tmp_path)
+    outcome = run_cli(["classify", red_image, "--worker", tmp_path / "w.wasm", "--expect", "red"])
+    assert outcome.code == 0, outcome.stderr
+    assert outcome.stdout.split("\t")[1] == "red"
+    assert snapshot(tmp_path) == before
 
 
 def test_the_worker_with_its_manifest_reads_the_model_from_a_mounted_folder(
