@@ -7,7 +7,6 @@ to the end, `compute_single` by one token.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -124,6 +123,8 @@ class Conversation:
 
     def _metadata(self) -> bytes:
         facts = self._context.facts
+        import json  # only here: a run without a language model needs none
+
         return json.dumps(
             {
                 "input_tokens": facts.input_tokens,
