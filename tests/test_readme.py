@@ -88,3 +88,25 @@ def test_every_exit_code_is_documented() -> None:
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
 def test_every_link_leads_somewhere(target: str) -> None:
     assert (ROOT / target).exists()
+
+
+def test_the_readme_counts_the_ways_out_as_they_are(tmp_path: Path) -> None:
+    from wasmlrun.diagnose.escapes import escapes
+
+    # and one for the files, looked at afterwards
+    assert f" {len(list(escapes(tmp_path))) + 1} escapes that must fail" in README
+
+
+def test_the_readme_shows_the_keys_of_json_as_they_are() -> None:
+    import json
+
+    from wasmlrun.pipeline.result import ImageResult
+    from wasmlrun.report.views.images import record
+    from wasmlrun.vision.labels import Prediction
+
+    block = re.search(r"```json\n(.*?)```", README, re.DOTALL)
+    assert block is not None
+    shown = json.loads(block[1].replace(", …]", "]").partition("}}\n")[0] + "}}")
+    made = record(ImageResult("i", "w", "m", [Prediction(0, "l", 1.0)], dict(shown["timings_ms"])))
+    assert list(shown) == ["schema", *made]
+    assert list(shown["predictions"][0]) == list(made["predictions"][0])

@@ -282,7 +282,7 @@ def test_an_escape_that_ends_otherwise_is_seen(ground: Ground) -> None:
     assert not escapes.attempt(quiet, ground.folder, ground.mounts).passed
     wrong = Escape("no such file", Script().open(READ_ONLY, "absent").wat())
     tried = escapes.attempt(wrong, ground.folder, ground.mounts)
-    assert (tried.passed, tried.how) == (False, f"error number {NOENT}")
+    assert (tried.passed, tried.how) == (False, f"NOT refused: error number {NOENT}")
 
 
 def test_variables_of_this_process_do_not_reach_the_escape_guest(

@@ -21,7 +21,7 @@ def command() -> None:
 def info(as_json: bool, verbosity: int) -> int:
     """Where the cache is and how much is in it."""
     from wasmlrun.commands.told import tell
-    from wasmlrun.report.views.rows import facts
+    from wasmlrun.report.views.stores import cache as shown
     from wasmlrun.support.cache import DEFAULT_BOUND, Cache, default_root
 
     cache = Cache(default_root())
@@ -31,7 +31,7 @@ def info(as_json: bool, verbosity: int) -> int:
         "bytes": cache.size(),
         "bound": DEFAULT_BOUND,
     }
-    return tell("cache", facts(found), as_json=as_json)
+    return tell("cache", shown(found), as_json=as_json)
 
 
 @command.command()
@@ -42,7 +42,7 @@ def ls(as_json: bool, verbosity: int) -> int:
     from datetime import datetime
 
     from wasmlrun.commands.told import tell
-    from wasmlrun.report.views.rows import rows
+    from wasmlrun.report.views.stores import entries
     from wasmlrun.support.cache import Cache, default_root
 
     found = [
@@ -55,7 +55,7 @@ def ls(as_json: bool, verbosity: int) -> int:
         }
         for entry in Cache(default_root()).entries()
     ]
-    return tell("cache", rows(found), as_json=as_json)
+    return tell("cache", entries(found), as_json=as_json)
 
 
 @command.command()

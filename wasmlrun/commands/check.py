@@ -46,10 +46,11 @@ def command(
     def work() -> int:
         interpreter(Path(worker), messages, install=install)
         make_plan(Wishes(worker, model=model))
-        code = EXIT_OK
+        passed = cases = 0
         for outcome in check_worker(worker, model):
             report.result(outcome)
-            code = code if outcome.passed else EXIT_EXPECTATION
-        return code
+            passed, cases = passed + outcome.passed, cases + 1
+        messages.info(f"{passed} of {cases} cases passed")
+        return EXIT_OK if passed == cases else EXIT_EXPECTATION
 
     return report.run(work)

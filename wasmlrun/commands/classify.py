@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from wasmlrun.trace.recorder import Trace
 
 
+TOP = 5
+"""Predictions that are printed when nobody says how many."""
+
+
 def classify_images(
     images: tuple[str, ...],
     worker: str | None,
@@ -39,6 +43,8 @@ def classify_images(
 
     IMAGE is a file, or - for standard input.
     """
+    from functools import partial
+
     from wasmlrun.commands.options import limits_of, report_files, trace_from
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
@@ -55,8 +61,10 @@ def classify_images(
     messages = Messages(verbosity)
     asked = Asked("classify", "image", images)
     out = Gathered(sys.stdout)
+    # who says how many wants to see so many
+    view = partial(answer, every=wanted["top"] is not None)
     report = open_report(
-        answer, asked, messages, as_json=as_json, files=report_files(wanted), stream=out
+        view, asked, messages, as_json=as_json, files=report_files(wanted), stream=out
     )
 
     def whole() -> int:
@@ -179,7 +187,7 @@ def _work(
             )
         )
     options = Options(
-        top=wanted["top"],
+        top=wanted["top"] or TOP,
         expect=wanted["expect"],
         min_score=wanted["min_score"],
         max_pixels=wanted["max_pixels"] or MAX_PIXELS,
@@ -222,11 +230,9 @@ command = Command(
         Option(
             ("-k", "--top"),
             "top",
-            "How many predictions to print.",
+            f"How many predictions to print. Default: {TOP}, in a table without those of 0.0 %.",
             Whole(1),
             "N",
-            default=5,
-            show_default=True,
         ),
         Option(("--json",), "as_json", "JSON Lines, one object an image.", Flag()),
         *REPORT_FILES,

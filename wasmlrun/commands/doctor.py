@@ -20,8 +20,10 @@ def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
     """Check this installation: versions, devices, cache, default model, sandbox.
 
     Runs the default model, and guests that try to break out of the sandbox; each must be
-    refused. Exit code 1 when something is wrong.
+    refused, -v lists them. Exit code 1 when something is wrong.
     """
+    from functools import partial
+
     from wasmlrun.commands.options import report_files
     from wasmlrun.commands.watched import in_child
     from wasmlrun.pipeline.fences import fence_for
@@ -35,7 +37,11 @@ def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
 
     messages = Messages(verbosity)
     report = open_report(
-        answer, Asked("doctor"), messages, as_json=as_json, files=report_files(files)
+        partial(answer, every=verbosity > 0),
+        Asked("doctor"),
+        messages,
+        as_json=as_json,
+        files=report_files(files),
     )
 
     def work(board: Board) -> int:

@@ -20,7 +20,7 @@ def command() -> None:
 def list_(as_json: bool, verbosity: int) -> int:
     """List the interpreters and whether they are prepared."""
     from wasmlrun.commands.told import tell
-    from wasmlrun.report.views.rows import rows
+    from wasmlrun.report.views.stores import runtimes
     from wasmlrun.toolkit.interpreters import RUNTIMES
 
     found = [
@@ -32,7 +32,7 @@ def list_(as_json: bool, verbosity: int) -> int:
         }
         for name, runtime in RUNTIMES.items()
     ]
-    return tell("runtimes", rows(found), as_json=as_json)
+    return tell("runtimes", runtimes(found), as_json=as_json)
 
 
 @command.command()

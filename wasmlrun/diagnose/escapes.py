@@ -101,6 +101,16 @@ class Script:
 
 DENIED: Final = frozenset({63, 69, 76})
 """perm, rofs, notcapable"""
+ERRORS: Final = {
+    3: "bad address",
+    8: "no such descriptor",
+    57: "not a socket",
+    58: "not supported",
+    63: "not permitted",
+    69: "the file system is read-only",
+    76: "no capability",
+}
+"""WASI's numbers of the errors that are refusals."""
 _NO_DESCRIPTOR: Final = frozenset({8})
 _NO_SOCKET: Final = frozenset({8, 57, 58})
 _OUTSIDE_MEMORY: Final = frozenset({3})
@@ -254,11 +264,22 @@ def attempt(
         code = run(escape, folder, mounts, replace(limits, timeout=escape.timeout), environ or {})
     except WasmlrunError as error:
         expected = escape.ended_by is not None and isinstance(error, escape.ended_by)
-        return Tried(escape.name, expected, error.message)
+        # the guest's file is ours, and gone by the time that this is read
+        why = error.message.replace(f"worker {folder / 'guest.wasm'}", "the guest")
+        return Tried(escape.name, expected, f"refused: {why}" if expected else why)
     if escape.ended_by is not None:
         return Tried(escape.name, False, f"the guest ended with {code}")
-    how = f"error number {code}" if code else "it succeeded"
-    return Tried(escape.name, code in escape.expected, how)
+    expected = code in escape.expected
+    return Tried(escape.name, expected, _outcome(code, expected, escape.expected))
+
+
+def _outcome(code: int, expected: bool, wanted: frozenset[int]) -> str:
+    """What a guest's call came to, in words."""
+    if not expected:
+        return f"NOT refused: error number {code}" if code else "NOT refused: it succeeded"
+    if wanted is _FINE:
+        return "allowed, as it must be"
+    return "refused" if wanted is _TRUE else f"refused: {ERRORS[code]}"
 
 
 def run(

@@ -21,6 +21,8 @@ class Columns(Record):
     """For each row the heading of the rows it stands among; none where there are no groups."""
     footer: str = ""
     """A block of text that follows."""
+    least: Sequence[int] = ()
+    """How wide the first columns are at least, for answers that come one by one."""
 
 
 class Ranking(Record):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from wasmlrun.report.answer import Answer, Asked, Columns, Ranking, Renderer
@@ -11,9 +10,13 @@ from wasmlrun.report.stdout import put
 from wasmlrun.support.messages import printable
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.text import Text
 
 BAR_WIDTH = 24
+LEAST_BAR = 6
+NARROW = 40
+"""Columns below which a label needs all the room, and there is no bar."""
 ROOMY = 72
 """Columns of a terminal from which on only the last column of a table wraps."""
 
@@ -47,42 +50,42 @@ class Tables(Renderer):
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(
-            title=_text(ranking.title, bold=True),
-            title_justify="left",
-            box=None,
-            pad_edge=False,
-            show_header=False,
-        )
+        console = Console(file=self._stream, highlight=False)
+        # not the table's own title, which would be broken at the table's width
+        console.print(_text(fitting(ranking.title, console.width), bold=True))
+        longest = max((len(name) for name, _ in ranking.rows), default=0)
+        bar = min(BAR_WIDTH, max(console.width - longest - len("100.0%") - 2, LEAST_BAR))
+        table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column("label", overflow="fold")
         table.add_column("score", justify="right", no_wrap=True)
-        table.add_column("bar", width=BAR_WIDTH)
         for rank, (name, score) in enumerate(ranking.rows):
-            table.add_row(
-                _text(name, bold=rank == 0),
-                Text(f"{score:.1%}" if 0 <= score <= 1 else f"{score:.4g}"),
+            cells: list[RenderableType] = [_text(name, bold=rank == 0), Text(percent(score))]
+            if console.width >= NARROW:
                 # of block characters, so that it is a bar without colours too
-                Bar(1.0, 0.0, min(max(score, 0.0), 1.0), width=BAR_WIDTH, color="green"),
-            )
-        Console(file=self._stream, highlight=False).print(table)
+                share = min(max(score, 0.0), 1.0)
+                cells.append(Bar(1.0, 0.0, share, width=bar, color="green"))
+            table.add_row(*cells)
+        console.print(table)
 
     def _columns_and_footer(self, columns: Columns) -> None:
         if columns.rows:
-            self._columns(columns.rows, columns.groups or [""] * len(columns.rows))
+            self._columns(columns)
         if columns.footer:
             put(self._stream, printable(columns.footer))
 
-    def _columns(self, rows: Sequence[Sequence[str]], groups: Sequence[str]) -> None:
+    def _columns(self, columns: Columns) -> None:
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
+        rows, groups = columns.rows, columns.groups or [""] * len(columns.rows)
         console = Console(file=self._stream, highlight=False)
         table = Table(box=None, pad_edge=False, show_header=False)
+        least = [*columns.least, *[0] * len(rows[0])]
         for column in range(1, len(rows[0]) + 1):
             # names and sizes stay whole as long as there is room; the last column gives way
             whole = column < len(rows[0]) and console.width >= ROOMY
-            table.add_column(overflow="fold", no_wrap=whole)
+            table.add_column(overflow="fold", no_wrap=whole, min_width=least[column - 1] or None)
         shown = ""
         for group, (first, *others) in zip(groups, rows, strict=True):
             if group != shown:
@@ -92,6 +95,23 @@ class Tables(Renderer):
                 shown = group
             table.add_row(_text(first, bold=True), *map(_text, others))
         console.print(table)
+
+
+def percent(score: float) -> str:
+    """A score as people read it: a share of 1, or any other number as it is."""
+    return f"{score:.1%}" if 0 <= score <= 1 else f"{score:.4g}"
+
+
+def fitting(path: str, width: int) -> str:
+    """A path on one line of `width` columns; what is left out is its beginning."""
+    if len(path) <= width:
+        return path
+    parts = path.split("/")
+    for first in range(1, len(parts)):
+        short = "…/" + "/".join(parts[first:])
+        if len(short) <= width:
+            return short
+    return "…" + path[len(path) - width + 1 :]
 
 
 def _text(cell: str, *, bold: bool = False) -> Text:

@@ -10,13 +10,22 @@ if TYPE_CHECKING:
     from wasmlrun.pipeline.result import ImageResult
 
 
-def answer(result: ImageResult) -> Answer:
-    """Its predictions, the highest first."""
+LEAST_SHOWN = 0.0005
+"""A lower score would read 0.0 %."""
+
+
+def answer(result: ImageResult, *, every: bool = True) -> Answer:
+    """Its predictions, the highest first; unless `every` a table leaves out those of 0.0 %."""
     lines = [
         (result.image, p.label, f"{p.score:.4f}", "" if p.index is None else str(p.index))
         for p in result.predictions
     ]
-    ranking = Ranking(result.image, [(p.label, p.score) for p in result.predictions])
+    shown = [
+        (p.label, p.score)
+        for rank, p in enumerate(result.predictions)
+        if every or rank == 0 or abs(p.score) >= LEAST_SHOWN
+    ]
+    ranking = Ranking(result.image, shown)
     return Answer([record(result)], lines, ranking, [_verdict(result)])
 
 
