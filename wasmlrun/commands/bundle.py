@@ -13,7 +13,14 @@ from wasmlrun.commands.clickform import verbosity_options
 @click.argument("worker", required=False)
 @click.option("--model", help="The model, a file or a name; none for a packed worker.")
 @click.option("--labels", type=click.Path(path_type=Path), help="Label file, one label a line.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), default="app", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default="app",
+    show_default=True,
+    help="The folder to write.",
+)
 @verbosity_options
 def command(
     worker: str | None, model: str | None, labels: Path | None, output: Path, verbosity: int
