@@ -19,6 +19,7 @@ COMMANDS = {
     "bundle": "Write a worker and its model into one file that Python runs.",
     "check": "Try a worker with wrong and unusual input.",
     "runtimes": "Prepare the interpreters that run scripts as workers.",
+    "compare": "Show what several engines make of one picture, side by side.",
     "engines": "List the inference engines, or how to install them.",
     "models": "Pull, list, inspect and check models.",
     "doctor": "Check this installation, the sandbox included.",
