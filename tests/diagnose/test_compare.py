@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Outcome
+from conftest import ROOT
 from kit.engine_cases import needs
+from kit.outcome import Outcome
 
 DOG = ROOT / "samples" / "dog.jpg"
 ONNX = ROOT / "models" / "mobilenet-cifar10" / "mobilenet-cifar10.onnx"
