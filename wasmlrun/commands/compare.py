@@ -29,8 +29,24 @@ PATH = click.Path(path_type=Path)
 )
 @click.option("--model", metavar="FILE|NAME", help="As for classify.")
 @click.option("--labels", type=PATH, metavar="FILE", help="As for classify.")
-@click.option("-k", "--top", type=click.IntRange(1), default=5, metavar="N", show_default=True)
-@click.option("-n", "runs", type=click.IntRange(1), default=9, metavar="N", show_default=True)
+@click.option(
+    "-k",
+    "--top",
+    type=click.IntRange(1),
+    default=5,
+    metavar="N",
+    show_default=True,
+    help="How many predictions to show.",
+)
+@click.option(
+    "-n",
+    "runs",
+    type=click.IntRange(1),
+    default=9,
+    metavar="N",
+    show_default=True,
+    help="Inferences of each; the latency is their median.",
+)
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an engine.")
 @verbosity_options
 def command(
