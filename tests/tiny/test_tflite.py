@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
-from kit.tflite_by_hand import INT8, ByHand
+from kit.tflite_by_hand import INT8, ByHand, colours
+from tiny.test_int8 import CASES
 
 from wasmlrun.support.errors import BadModel
+from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.tiny import support, tflite
+from wasmlrun.tiny.pack import prepare
 from wasmlrun.tiny.simplify import simplify
 
 
@@ -49,15 +54,27 @@ def test_a_cut_file_is_damaged(cut: int) -> None:
 
 
 def test_no_changed_byte_ends_in_anything_but_an_error() -> None:
-    data = two_unknown()
+    chance = random.Random(11)
+    models = [case()[0] for case in CASES.values()] + [colours(), two_unknown()]
     refused = 0
-    for at in range(0, len(data), 3):
-        changed = bytearray(data)
-        changed[at] ^= 0xA5
+    for _ in range(1500):
+        changed = bytearray(chance.choice(models))
+        for _ in range(chance.randrange(1, 4)):
+            changed[chance.randrange(len(changed))] = chance.choice([0, 1, 127, 128, 255])
         try:
-            graph = tflite.read(bytes(changed), "m.tflite")
-            simplify(graph)
-            support.require(graph, "m.tflite")
+            prepare(ModelSource(Encoding.TENSORFLOW_LITE, (bytes(changed),)), "m.tflite")
         except BadModel:
             refused += 1
-    assert refused > 0
+    assert refused > 300
+
+
+def test_a_graph_that_contradicts_itself_is_told() -> None:
+    b = ByHand()
+    given = b.tensor([1, 4], "f32")
+    answer = b.tensor([1, 5], "f32")
+    b.add("TANH", [given], answer)
+    model = ModelSource(Encoding.TENSORFLOW_LITE, (b.data(given, answer),))
+    with pytest.raises(BadModel) as raised:
+        prepare(model, "m.tflite")
+    why = "unary (tensor 1) does not make 1×5 of 1×4"
+    assert raised.value.message == f"model m.tflite contradicts itself: {why}"

@@ -6,7 +6,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from wasmlrun.manifest.reader import Classify
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.support.tensor import DType
-from wasmlrun.tiny import arena, build, description, source, support
+from wasmlrun.tiny import arena, build, consistent, description, source, support
 from wasmlrun.tiny.graph import Graph, Value
 from wasmlrun.tiny.page import page
 from wasmlrun.tiny.simplify import simplify
@@ -76,9 +77,7 @@ def pack(order: Order, installer: Installer) -> Packed:
         BuildFailed: the compiler found errors, or the result cannot be written.
     """
     started = time.monotonic()
-    graph = read(order.model, order.shown)
-    simplify(graph)
-    support.require(graph, order.shown)
+    graph, plan, written = prepare(order.model, order.shown)
     given, answer = graph.value(graph.inputs[0]), graph.value(graph.outputs[0])
     spec = _picture(order.settings, given)
     if order.decode and spec is None:
@@ -88,8 +87,6 @@ def pack(order: Order, installer: Installer) -> Packed:
         )
     classes = max(answer.shape, default=1) if answer.count == max(answer.shape, default=1) else 0
     offset = label_offset(classes, order.labels, order.settings.label_offset)
-    plan = arena.plan(graph)
-    written = source.write(graph, plan)
     ends = build.Ends(
         given,
         answer,
@@ -120,8 +117,38 @@ def pack(order: Order, installer: Installer) -> Packed:
     )
 
 
-def read(model: ModelSource, shown: str) -> Graph:
-    """The graph of a model file. Raises BadModel."""
+def prepare(model: ModelSource, shown: str) -> tuple[Graph, arena.Arena, source.Source]:
+    """Everything up to the compiler. Raises BadModel."""
+    with _contradictions(shown):
+        graph = _read(model, shown)
+        consistent.check(graph)
+        simplify(graph)
+        support.require(graph, shown)
+        plan = arena.plan(graph)
+        return graph, plan, source.write(graph, plan)
+
+
+@contextmanager
+def _contradictions(shown: str) -> Iterator[None]:
+    """What a file that contradicts itself raises somewhere in the block, as BadModel."""
+    try:
+        yield
+    except (
+        ValueError,
+        IndexError,
+        KeyError,
+        TypeError,
+        AssertionError,
+        OverflowError,
+        ZeroDivisionError,
+    ) as e:
+        first = (str(e).strip().splitlines() or [type(e).__name__])[0][:200]
+        raise BadModel(
+            f"model {shown} contradicts itself: {first}", "check the file: is it complete?"
+        ) from e
+
+
+def _read(model: ModelSource, shown: str) -> Graph:
     if model.encoding is Encoding.TENSORFLOW_LITE:
         from wasmlrun.tiny import tflite
 

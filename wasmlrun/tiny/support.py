@@ -43,6 +43,8 @@ OPERATORS: dict[str, set[str]] = {
     "read_variable": _BOTH,
     "assign_variable": _BOTH,
 }
+# operations whose result has another type
+_CONVERTING = ("quantize", "dequantize", "cast", "flip_sign", "identity", "reshape")
 _FLOAT_KINDS = {
     *("relu", "relu6", "relu_n1_to_1", "clip", "sigmoid", "tanh", "exp", "sqrt", "rsqrt", "abs"),
     *("neg", "square", "elu", "leaky_relu", "hard_sigmoid", "hard_swish", "gelu"),
@@ -101,6 +103,12 @@ def _why_not(graph: Graph, node: Node) -> str | None:
         return f"there is no kernel for numbers of type {source.dtype}"
     if source.dtype == _BYTES and source.quant is None and node.op not in ("cast", "identity"):
         return "its bytes have no scale"
+    if node.outputs and node.op not in _CONVERTING:
+        out = graph.value(node.outputs[0])
+        if out.dtype != source.dtype:
+            return f"it makes {out.dtype} of {source.dtype}"
+        if out.dtype == _BYTES and out.quant is None:
+            return "its result has no scale"
     return _details(graph, node, source.dtype)
 
 

@@ -320,7 +320,7 @@ def _slice_sizes(
 ) -> list[int]:
     """How many are taken along each axis of the source; the output lacks those that shrink."""
     kept = iter(out)
-    return [1 if shrink >> axis & 1 else next(kept) for axis in range(len(shape))]
+    return [1 if shrink >> axis & 1 else next(kept, 0) for axis in range(len(shape))]
 
 
 def _slice(graph: Graph, node: Node, options: Table) -> None:
