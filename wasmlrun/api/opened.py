@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from io import TextIOBase
 from pathlib import Path
 from typing import TextIO, cast
@@ -25,9 +26,10 @@ from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.cache import Cache, default_root
 from wasmlrun.support.limits import MAX_PIXELS, Limits, exceeded
 from wasmlrun.support.messages import Messages
+from wasmlrun.support.model_source import encoding_named
 from wasmlrun.support.process import bound_memory
 from wasmlrun.support.records import replace
-from wasmlrun.support.tasks import processors
+from wasmlrun.support.tasks import Task, processors
 from wasmlrun.vision.source import ImageSource
 
 
@@ -36,6 +38,10 @@ class OpenedWorker:
 
     def __init__(self, settings: Settings, board: Board, say: Say) -> None:
         """Raises WasmlrunError: of the kind of the first thing that is wrong."""
+        messages = _messages(say)
+        host = _host(settings, board, messages)
+        if settings["model"] is not None:
+            Task(partial(host.graphs.engines.prepare, encoding_named(settings["model"])))
         plan = make_plan(
             Wishes(
                 worker=settings["worker"],
@@ -56,10 +62,11 @@ class OpenedWorker:
             min_score=settings["min_score"],
             max_pixels=settings["max_pixels"] or MAX_PIXELS,
         )
-        messages = _messages(say, plan.raised)
+        for sentence in plan.raised:
+            messages.warn(sentence)
         self.limits = plan.limits
         _bound(settings, plan.limits)
-        self._host = hosted(plan, _host(settings, board, messages))
+        self._host = hosted(plan, host)
         loading = Loading(plan, self._host)
         self._classifier = Classifier(plan, options, self._host, loading, messages)
         self._classifier.ready()
@@ -93,7 +100,9 @@ class OpenedProgram:
             ),
             bounded=True,
         )
-        self._messages = _messages(say, plan.raised)
+        self._messages = _messages(say)
+        for sentence in plan.raised:
+            self._messages.warn(sentence)
         self.limits = plan.limits
         _bound(settings, plan.limits)
         self._host = hosted(plan, _host(settings, board, self._messages))
@@ -150,11 +159,8 @@ def _bound(settings: Settings, limits: Limits) -> None:
         bound_memory(limits.process_memory)
 
 
-def _messages(say: Say, warnings: Sequence[str]) -> Messages:
-    messages = Messages(0, cast("TextIO", _Said(say)))
-    for sentence in warnings:
-        messages.warn(sentence)
-    return messages
+def _messages(say: Say) -> Messages:
+    return Messages(0, cast("TextIO", _Said(say)))
 
 
 class _Said(TextIOBase):
