@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -40,7 +39,7 @@ def command(
     as_json: bool,
     save: Path | None,
     verbosity: int,
-    **rest: Any,
+    **rest: object,
 ) -> int:
     """Say where a one-shot's time goes, cold and warm.
 
@@ -48,14 +47,14 @@ def command(
     full one; then images in one process that has all ready, and inferences with and without
     the sandbox.
     """
-    from wasmlrun.commands.options import chosen_limits, engines_from
+    from wasmlrun.commands.options import GuestOptions, engines_from, typed
     from wasmlrun.commands.watched import in_child
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import as_it_is, open_report
     from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.messages import Messages
 
-    messages = Messages(verbosity)
+    messages, options = Messages(verbosity), typed(GuestOptions, rest)
     report = open_report(as_it_is, Asked("bench"), messages, as_json=as_json)
 
     def work(board: Board) -> None:
@@ -73,14 +72,14 @@ def command(
 
         ImageFile(image).encoded()  # a wrong name is told before anything else
         cache = Cache(default_root())
-        engines = engines_from(rest, cache, messages)
+        engines = engines_from(options, cache, messages)
         plan = make_plan(
             Wishes(
                 worker=worker,
                 manifest=manifest,
                 model=model,
-                limits=chosen_limits(rest),
-                allow_outside=rest["allow_outside"],
+                limits=options.limits,
+                allow_outside=options.allow_outside,
             )
         )
         arguments = [image]
@@ -88,11 +87,11 @@ def command(
             "--worker": worker,
             "--manifest": manifest,
             "--model": model,
-            "--backend": rest["backend"],
+            "--backend": options.backend,
         }
         for flag, value in given.items():
             arguments += [flag, str(value)] if value is not None else []
-        arguments += ["--allow-outside"] if rest["allow_outside"] else []
+        arguments += ["--allow-outside"] if options.allow_outside else []
         # no clock from here on: a benchmark takes as long as it takes
         board.deadline = 0.0
         messages.detail(f"{runs} processes cold and {runs} warm")

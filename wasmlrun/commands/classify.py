@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from wasmlrun.commands.options import ALL, DIRS, REPORT_FILES
+from wasmlrun.commands.options import ALL, DIRS, REPORT_FILES, GuestOptions
 from wasmlrun.commands.reader import (
     Argument,
     Choice,
@@ -30,6 +30,22 @@ TOP = 5
 """Predictions that are printed when nobody says how many."""
 
 
+class Wanted(GuestOptions):
+    """What the command line says, but for what decides how the answer is told."""
+
+    manifest: Path | None = None
+    model: str | None = None
+    labels: Path | None = None
+    top: int | None = None
+    expect: str | None = None
+    min_score: float | None = None
+    dirs: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    input_layout: str | None = None
+    max_pixels: int | None = None
+
+
 def classify_images(
     images: tuple[str, ...],
     worker: str | None,
@@ -37,7 +53,7 @@ def classify_images(
     trace: Path | None,
     install: bool,
     verbosity: int,
-    **wanted: Any,
+    **rest: object,
 ) -> int:
     """Classify images with a WebAssembly worker and print the top-k labels.
 
@@ -45,7 +61,7 @@ def classify_images(
     """
     from functools import partial
 
-    from wasmlrun.commands.options import limits_of, report_files, trace_from
+    from wasmlrun.commands.options import limits_of, report_files, trace_from, typed
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
@@ -58,17 +74,16 @@ def classify_images(
     from wasmlrun.support.errors import WasmlrunError
     from wasmlrun.support.messages import Messages
 
-    messages = Messages(verbosity)
+    messages, files = Messages(verbosity), report_files(rest)
+    wanted = typed(Wanted, {name: value for name, value in rest.items() if name not in files})
     asked = Asked("classify", "image", images)
     out = Gathered(sys.stdout)
     # who says how many wants to see so many
-    view = partial(answer, every=wanted["top"] is not None)
-    report = open_report(
-        view, asked, messages, as_json=as_json, files=report_files(wanted), stream=out
-    )
+    view = partial(answer, every=wanted.top is not None)
+    report = open_report(view, asked, messages, as_json=as_json, files=files, stream=out)
 
     def whole() -> int:
-        _check_score(wanted["min_score"])
+        _check_score(wanted.min_score)
         if worker is not None and not worker.endswith(".wasm"):
             from wasmlrun.commands.options import interpreter
 
@@ -96,16 +111,16 @@ def classify_images(
             )
 
         fence = fence_for(
-            files=(*images, wanted["labels"]),
+            files=(*images, wanted.labels),
             worker=worker,
-            manifest=wanted["manifest"],
-            models=[wanted["model"]],
-            dirs=wanted["dirs"],
-            writable=wanted["writable"],
-            allow_outside=wanted["allow_outside"],
-            cached=not wanted["no_cache"],
-            device=wanted["device"],
-            required=wanted["require_isolation"],
+            manifest=wanted.manifest,
+            models=[wanted.model],
+            dirs=wanted.dirs,
+            writable=wanted.writable,
+            allow_outside=wanted.allow_outside,
+            cached=not wanted.no_cache,
+            device=wanted.device,
+            required=wanted.require_isolation,
         )
         limits = limits_of(wanted)
         return supervised(work, told, messages, recorder, again, limits=limits, fence=fence)
@@ -141,7 +156,7 @@ def _check_score(least: float | None) -> None:
 def _work(
     images: Sequence[str],
     worker: str | None,
-    wanted: Mapping[str, Any],
+    wanted: Wanted,
     board: Board,
     report: Report,
     messages: Messages,
@@ -153,7 +168,7 @@ def _work(
     Raises:
         WasmlrunError: nothing could be classified.
     """
-    from wasmlrun.commands.options import cache_from, chosen_limits, engines_from
+    from wasmlrun.commands.options import cache_from, engines_from
     from wasmlrun.support.limits import MAX_PIXELS
     from wasmlrun.support.model_source import encoding_named
     from wasmlrun.support.process import keep_one_heap
@@ -161,11 +176,11 @@ def _work(
 
     if len(images) == 1:
         keep_one_heap()
-    cache = cache_from(wanted["no_cache"], messages.detail)
+    cache = cache_from(wanted.no_cache, messages.detail)
     streams = parallel(len(images), careful=board.careful)
     engines = engines_from(wanted, cache, messages, streams)
     if not board.careful and not _brings_its_model(worker):
-        encoding = encoding_named(wanted["model"]) if wanted["model"] is not None else None
+        encoding = encoding_named(wanted.model) if wanted.model is not None else None
         Task(lambda: engines.prepare(encoding))  # while the rest is imported
     with quick_handover():
         from wasmlrun.host import Host
@@ -175,28 +190,29 @@ def _work(
         plan = make_plan(
             Wishes(
                 worker=worker,
-                manifest=wanted["manifest"],
-                model=wanted["model"],
-                labels=wanted["labels"],
-                writable=wanted["writable"],
-                input_layout=wanted["input_layout"],
-                arguments=wanted["arguments"],
-                allow_outside=wanted["allow_outside"],
-                limits=chosen_limits(wanted),
-                dirs=wanted["dirs"],
+                manifest=wanted.manifest,
+                model=wanted.model,
+                labels=wanted.labels,
+                writable=wanted.writable,
+                input_layout=wanted.input_layout,
+                arguments=wanted.arguments,
+                allow_outside=wanted.allow_outside,
+                limits=wanted.limits,
+                dirs=wanted.dirs,
             )
         )
     options = Options(
-        top=wanted["top"] or TOP,
-        expect=wanted["expect"],
-        min_score=wanted["min_score"],
-        max_pixels=wanted["max_pixels"] or MAX_PIXELS,
+        top=wanted.top or TOP,
+        expect=wanted.expect,
+        min_score=wanted.min_score,
+        max_pixels=wanted.max_pixels or MAX_PIXELS,
     )
     from wasmlrun.pipeline.per_command import classify
     from wasmlrun.vision.source import ImageFile
 
     host = Host(GraphPool(engines, board), cache, recorder)
-    return classify([ImageFile(name) for name in images], plan, options, host, report, messages)
+    found = [ImageFile(name) for name in images]
+    return classify(found, plan, options, host, report, messages, deliver)
 
 
 def _brings_its_model(worker: str | None) -> bool:

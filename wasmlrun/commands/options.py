@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wasmlrun.commands.reader import (
     FACTORS,
@@ -20,6 +20,7 @@ from wasmlrun.commands.reader import (
 )
 from wasmlrun.report.registry import FILES
 from wasmlrun.support.limits import MOST, MOST_SECONDS, TABLE, Limit, Limits
+from wasmlrun.support.records import NOTHING, Record
 
 if TYPE_CHECKING:
     from wasmlrun.engines.pool import EnginePool
@@ -118,8 +119,35 @@ ALL = (BACKEND, *DEVICE, *LIMITS, ISOLATION, CACHE, TRACE, *VERBOSITY)
 """What every command that runs a guest has."""
 
 
+class GuestOptions(Record):
+    """What the options of `ALL` say; a command that has fewer of them leaves the defaults."""
+
+    backend: str | None = None
+    device: str | None = None
+    strict_device: bool = False
+    precision: str = "f32"
+    allow_outside: bool = False
+    require_isolation: bool = False
+    no_cache: bool = False
+    limits: Mapping[str, Any] = NOTHING
+    """By name; None where the command line says nothing."""
+
+
+G = TypeVar("G", bound=GuestOptions)
+
+
+def typed(kind: type[G], values: Mapping[str, object]) -> G:
+    """A command's parameters as a record, its limits together in one field.
+
+    A parameter that the record has no field for raises TypeError.
+    """
+    apart = {f"limit_{name}" for name in TABLE}
+    own: dict[str, Any] = {name: value for name, value in values.items() if name not in apart}
+    return kind(**own, limits=chosen_limits(values))
+
+
 def report_files(values: Mapping[str, Any]) -> dict[str, Path | None]:
-    """The file of each form of `REPORT_FILES`, None where none is wanted."""
+    """The file of each form of `REPORT_FILES`, taken out of a command's parameters."""
     return {name: values[name] for name in FILES}
 
 
@@ -145,7 +173,7 @@ def cache_from(no_cache: bool, tell: Callable[[str], None]) -> Cache:
 
 
 def engines_from(
-    values: Mapping[str, Any], cache: Cache, messages: Messages, streams: int = 1
+    options: GuestOptions, cache: Cache, messages: Messages, streams: int = 1
 ) -> EnginePool:
     """The engines, as the options BACKEND and DEVICE say.
 
@@ -156,20 +184,20 @@ def engines_from(
     from wasmlrun.engines.protocol import Settings
 
     return EnginePool(
-        Settings(values.get("precision", "f32"), cache, streams),
-        backend=values["backend"],
-        device=values.get("device"),
-        strict_device=values.get("strict_device", False),
+        Settings(options.precision, cache, streams),
+        backend=options.backend,
+        device=options.device,
+        strict_device=options.strict_device,
         warn=messages.warn,
         tell=messages.detail,
     )
 
 
-def limits_of(values: Mapping[str, Any]) -> Limits:
+def limits_of(options: GuestOptions) -> Limits:
     """The limits of the command line alone, which hold before a manifest is read."""
     from wasmlrun.support.limits import with_limits
 
-    return with_limits(Limits(), chosen_limits(values))
+    return with_limits(Limits(), options.limits)
 
 
 def chosen_limits(values: Mapping[str, Any]) -> dict[str, Any]:

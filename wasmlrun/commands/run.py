@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wasmlrun.commands.options import ALL, DIRS
 from wasmlrun.commands.reader import Argument, Choice, Command, File, Flag, Option
@@ -26,7 +26,7 @@ def run_worker(
     body: str | None,
     trace: Path | None,
     verbosity: int,
-    **rest: Any,
+    **rest: object,
 ) -> int:
     """Run any WASI program in the sandbox.
 
@@ -35,11 +35,12 @@ def run_worker(
     never a network.
     """
     from wasmlrun.commands.options import (
+        GuestOptions,
         cache_from,
-        chosen_limits,
         engines_from,
         limits_of,
         trace_from,
+        typed,
     )
     from wasmlrun.commands.watched import in_child
     from wasmlrun.pipeline.fences import fence_for
@@ -48,7 +49,7 @@ def run_worker(
     from wasmlrun.support.errors import EXIT_OK
     from wasmlrun.support.messages import Messages
 
-    messages = Messages(verbosity)
+    messages, options = Messages(verbosity), typed(GuestOptions, rest)
     report = silent(messages)
     recorder: Trace | None = None
 
@@ -76,16 +77,16 @@ def run_worker(
                 no_nn=no_nn,
                 writable=writable,
                 input_layout=input_layout,
-                allow_outside=rest["allow_outside"],
-                limits=chosen_limits(rest),
+                allow_outside=options.allow_outside,
+                limits=options.limits,
             ),
             # a program's own output is what it is run for: it is bounded only when asked
             bounded=request is not None,
         )
         for sentence in plan.raised:
             messages.warn(sentence)
-        cache = cache_from(rest["no_cache"], messages.detail)
-        host = Host(GraphPool(engines_from(rest, cache, messages), board), cache, recorder)
+        cache = cache_from(options.no_cache, messages.detail)
+        host = Host(GraphPool(engines_from(options, cache, messages), board), cache, recorder)
         run = run_program(
             plan.worker,
             arguments,
@@ -112,12 +113,12 @@ def run_worker(
             models=models,
             dirs=dirs,
             writable=writable,
-            allow_outside=rest["allow_outside"],
-            cached=not rest["no_cache"],
-            device=rest["device"],
-            required=rest["require_isolation"],
+            allow_outside=options.allow_outside,
+            cached=not options.no_cache,
+            device=options.device,
+            required=options.require_isolation,
         )
-        limits = limits_of(rest)
+        limits = limits_of(options)
         return in_child(work, report, messages, trace=recorder, limits=limits, fence=fence)
 
     return report.run(whole)
