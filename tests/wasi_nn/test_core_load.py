@@ -106,7 +106,25 @@ def test_an_ir_without_weights_is_refused_when_it_is_detected_too(
     assert played.sentence == "load: a model of encoding openvino has 2 part(s), 1 given"
 
 
-@pytest.mark.parametrize("number", [7, 9, 10, 11, 12, 13, 14, 99, 0xFFFFFFFF])
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        (7, "neuralspeed"),
+        (9, "whisper"),
+        (10, "mlx"),
+        (11, "piper"),
+        (12, "chattts"),
+        (13, "openvino-genai"),
+        (14, "bitnet"),
+    ],
+)
+def test_wasmedges_own_encodings_are_named(play: Player, number: int, name: str) -> None:
+    played = play(*loading([ONNX], number))
+    assert played.errnos == [2]
+    assert played.sentence.startswith(f"load: encoding {number} is WasmEdge's {name}, for which ")
+
+
+@pytest.mark.parametrize("number", [8, 15, 99, 0xFFFFFFFF])
 def test_an_unknown_encoding_is_refused(play: Player, number: int) -> None:
     played = play(*loading([ONNX], number))
     assert played.errnos == [2]

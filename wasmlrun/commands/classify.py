@@ -61,7 +61,13 @@ def classify_images(
     """
     from functools import partial
 
-    from wasmlrun.commands.options import limits_of, report_files, trace_from, typed
+    from wasmlrun.commands.options import (
+        limits_of,
+        models_elsewhere,
+        report_files,
+        trace_from,
+        typed,
+    )
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
@@ -110,11 +116,12 @@ def classify_images(
                 lambda: _work(images, worker, wanted, board, report, messages, recorder, deliver)
             )
 
+        elsewhere = models_elsewhere(wanted)
         fence = fence_for(
             files=(*images, wanted.labels),
             worker=worker,
             manifest=wanted.manifest,
-            models=[wanted.model],
+            models=[wanted.model, *(named.words for named in elsewhere)],
             dirs=wanted.dirs,
             writable=wanted.writable,
             allow_outside=wanted.allow_outside,
@@ -168,7 +175,7 @@ def _work(
     Raises:
         WasmlrunError: nothing could be classified.
     """
-    from wasmlrun.commands.options import cache_from, engines_from
+    from wasmlrun.commands.options import cache_from, engines_from, models_elsewhere
     from wasmlrun.support.limits import MAX_PIXELS
     from wasmlrun.support.model_source import encoding_named
     from wasmlrun.support.process import keep_one_heap
@@ -199,6 +206,7 @@ def _work(
                 allow_outside=wanted.allow_outside,
                 limits=wanted.limits,
                 dirs=wanted.dirs,
+                elsewhere=models_elsewhere(wanted),
             )
         )
     options = Options(
@@ -240,7 +248,7 @@ command = Command(
             ("--model",),
             "model",
             "ONNX, TFLite, OpenVINO IR, frozen TensorFlow or PyTorch model; needs no manifest.",
-            metavar="FILE|NAME",
+            metavar="[NAME=]FILE|NAME",
         ),
         Option(("--labels",), "labels", "Label file, one label a line.", File(), "FILE"),
         Option(

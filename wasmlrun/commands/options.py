@@ -24,6 +24,7 @@ from wasmlrun.support.records import NOTHING, Record
 
 if TYPE_CHECKING:
     from wasmlrun.engines.pool import EnginePool
+    from wasmlrun.pipeline.foreign import Named
     from wasmlrun.support.cache import Cache
     from wasmlrun.support.messages import Messages
     from wasmlrun.trace.recorder import Trace
@@ -115,13 +116,32 @@ REPORT_FILES = tuple(
     Option((f"--{name}",), name, help, File(), "FILE") for name, help in FILES.items()
 )
 """The forms of an answer that are written to a file."""
-ALL = (BACKEND, *DEVICE, *LIMITS, ISOLATION, CACHE, TRACE, *VERBOSITY)
+ELSEWHERE = (
+    Option(
+        ("--nn-preload",),
+        "nn_preload",
+        "A model as WasmEdge names it; repeatable.",
+        metavar="NAME:ENCODING:TARGET:PATH",
+        multiple=True,
+    ),
+    Option(
+        ("-S",),
+        "wasmtime",
+        "A model as wasmtime names it; repeatable.",
+        metavar="nn-graph=FORMAT::DIR",
+        multiple=True,
+    ),
+)
+"""Models in the words of other hosts."""
+ALL = (*ELSEWHERE, BACKEND, *DEVICE, *LIMITS, ISOLATION, CACHE, TRACE, *VERBOSITY)
 """What every command that runs a guest has."""
 
 
 class GuestOptions(Record):
     """What the options of `ALL` say; a command that has fewer of them leaves the defaults."""
 
+    nn_preload: tuple[str, ...] = ()
+    wasmtime: tuple[str, ...] = ()
     backend: str | None = None
     device: str | None = None
     strict_device: bool = False
@@ -144,6 +164,15 @@ def typed(kind: type[G], values: Mapping[str, object]) -> G:
     apart = {f"limit_{name}" for name in TABLE}
     own: dict[str, Any] = {name: value for name, value in values.items() if name not in apart}
     return kind(**own, limits=chosen_limits(values))
+
+
+def models_elsewhere(options: GuestOptions) -> list[Named]:
+    """The models that the options `ELSEWHERE` name. Raises UsageFault."""
+    if not options.nn_preload and not options.wasmtime:
+        return []
+    from wasmlrun.pipeline.foreign import named_elsewhere
+
+    return named_elsewhere(options.nn_preload, options.wasmtime)
 
 
 def report_files(values: Mapping[str, Any]) -> dict[str, Path | None]:

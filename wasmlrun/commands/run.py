@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from wasmlrun.commands.options import ALL, DIRS
 from wasmlrun.commands.reader import Argument, Choice, Command, File, Flag, Option
 
 if TYPE_CHECKING:
+    from wasmlrun.pipeline.foreign import Named
     from wasmlrun.trace.recorder import Trace
 
 
@@ -39,6 +41,7 @@ def run_worker(
         cache_from,
         engines_from,
         limits_of,
+        models_elsewhere,
         trace_from,
         typed,
     )
@@ -52,6 +55,7 @@ def run_worker(
     messages, options = Messages(verbosity), typed(GuestOptions, rest)
     report = silent(messages)
     recorder: Trace | None = None
+    elsewhere: Sequence[Named] = ()
 
     def work(board: Board) -> int:
         from wasmlrun.host import Host
@@ -74,6 +78,7 @@ def run_worker(
                 dirs=dirs,
                 variables=variables,
                 models=models,
+                elsewhere=elsewhere,
                 no_nn=no_nn,
                 writable=writable,
                 input_layout=input_layout,
@@ -104,13 +109,14 @@ def run_worker(
         return EXIT_OK
 
     def whole() -> int:
-        nonlocal recorder
+        nonlocal recorder, elsewhere
+        elsewhere = models_elsewhere(options)
         recorder = trace_from(trace, messages)
         fence = fence_for(
             files=[body],
             worker=worker,
             manifest=manifest,
-            models=models,
+            models=[*models, *(named.words for named in elsewhere)],
             dirs=dirs,
             writable=writable,
             allow_outside=options.allow_outside,

@@ -24,6 +24,7 @@ from wasmlrun.vision.labels import read_labels
 
 if TYPE_CHECKING:
     from wasmlrun.host import Host
+    from wasmlrun.pipeline.foreign import Named
     from wasmlrun.pipeline.program import ProgramPlan
 
 
@@ -40,6 +41,8 @@ class Wishes(Record):
     allow_outside: bool = False
     limits: Mapping[str, Any] = NOTHING
     dirs: Sequence[str] = ()
+    elsewhere: Sequence[Named] = ()
+    """Models that options of other hosts name; without `model` the first is the model."""
 
 
 class Options(Record):
@@ -81,6 +84,8 @@ def make_plan(wishes: Wishes) -> Plan:
     Raises:
         WasmlrunError: of the kind of the first thing that is wrong.
     """
+    if wishes.elsewhere and wishes.model is None:
+        wishes = replace(wishes, model=wishes.elsewhere[0].words)
     worker = find_worker(wishes.worker)
     manifest = find_manifest(wishes, worker)
     if manifest is None:
@@ -93,6 +98,9 @@ def make_plan(wishes: Wishes) -> Plan:
     grant = with_writable(grant, wishes.writable)
     if wishes.input_layout is not None:
         grant = replace(grant, nhwc_input=wishes.input_layout == "nhwc")
+    if wishes.elsewhere:
+        found = models_elsewhere(wishes.elsewhere, allow_outside=wishes.allow_outside)
+        plan = replace(plan, models={**plan.models, **found})
     worker, grant = interpreted(plan.worker, grant)
     limits = with_limits(lowered(Limits(), manifest.limits if manifest else {}), wishes.limits)
     return replace(
@@ -285,14 +293,17 @@ def _default_model() -> tuple[str, str]:
 
 
 def find_model(name: str, *, allow_outside: bool = False) -> tuple[str, ModelSource, Classify]:
-    """A model given as a file, a folder, or the name of a bundled or pulled one: the name that
-    guests load it by, its bytes, and its settings from the manifest beside it. Unless
+    """A model given as `[NAME=]` and a file, a folder, or the name of a bundled or pulled one:
+    the name that guests load it by, its bytes, and its settings from the manifest beside it. Unless
     `allow_outside`, only what was named itself may be a link that leads out of its folder.
 
     Raises:
         BadModel: there is none, or it cannot be read.
     """
     path = Path(name)
+    given, equals, rest = name.partition("=")
+    if given and equals and rest and not exists(path):
+        return given, *find_model(rest, allow_outside=allow_outside)[1:]
     if not exists(path) and path.name == name:
         found = bundled.model(name)
         if found is None:
@@ -329,9 +340,29 @@ def named_models(texts: Sequence[str], *, allow_outside: bool = False) -> dict[s
     """Models given as `[NAME=]FILE`, by name; a file alone goes by its own name."""
     models = {}
     for text in texts:
-        name, equals, file = text.partition("=")
-        known, source, _ = find_model(file if equals else text, allow_outside=allow_outside)
-        models[name if equals else known] = source
+        name, source, _ = find_model(text, allow_outside=allow_outside)
+        models[name] = source
+    return models
+
+
+def models_elsewhere(
+    found: Sequence[Named], *, allow_outside: bool = False
+) -> dict[str, ModelSource]:
+    """Models that options of other hosts name, by name.
+
+    Raises:
+        BadModel: one cannot be read, or is of another encoding than is said.
+    """
+    models = {}
+    for one in found:
+        source = read_model(one.path, allow_outside=allow_outside)
+        if one.encoding is not None and source.encoding is not one.encoding:
+            raise BadModel(
+                f"model {one.path} is said to be {one.encoding.value} "
+                f"and is {source.encoding.value}",
+                "correct the encoding, or say autodetect",
+            )
+        models[one.name] = replace(source, target=one.target)
     return models
 
 

@@ -14,6 +14,7 @@ from wasmlrun.pipeline.plan import (
     find_manifest,
     find_worker,
     interpreted,
+    models_elsewhere,
     named_models,
     preloaded,
 )
@@ -29,6 +30,7 @@ from wasmlrun.support.records import NOTHING, Record, replace
 
 if TYPE_CHECKING:
     from wasmlrun.host import Host
+    from wasmlrun.pipeline.foreign import Named
 
 
 class ProgramWishes(Record):
@@ -41,6 +43,8 @@ class ProgramWishes(Record):
     """`NAME=VALUE` each."""
     models: Sequence[str] = ()
     """`[NAME=]FILE` each."""
+    elsewhere: Sequence[Named] = ()
+    """Models that options of other hosts name."""
     no_nn: bool = False
     writable: Sequence[str] = ()
     input_layout: str | None = None
@@ -89,6 +93,7 @@ def plan_program(wishes: ProgramWishes, *, bounded: bool) -> ProgramPlan:
         {
             **(preloaded(found) if found else {}),
             **named_models(wishes.models, allow_outside=wishes.allow_outside),
+            **models_elsewhere(wishes.elsewhere, allow_outside=wishes.allow_outside),
         },
         with_limits(lowered(usual, asked), wishes.limits),
         tuple(raised(usual, asked)),

@@ -66,6 +66,8 @@ class ModelSource(Record):
 
     encoding: Encoding
     parts: tuple[bytes, ...]
+    target: str | None = None
+    """The execution target (cpu, gpu, tpu, auto) that whoever named the model wants for it."""
 
     @cached_property
     def digests(self) -> tuple[str, ...]:

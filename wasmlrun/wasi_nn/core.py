@@ -51,6 +51,16 @@ _ENCODINGS = {
     5: None,
     6: None,
 }
+# what WasmEdge has besides
+_ELSEWHERE = {
+    7: "neuralspeed",
+    9: "whisper",
+    10: "mlx",
+    11: "piper",
+    12: "chattts",
+    13: "openvino-genai",
+    14: "bitnet",
+}
 _TARGETS = ("cpu", "gpu", "tpu", "auto")
 
 
@@ -408,6 +418,12 @@ def _dtype(code: int, shape: tuple[int, ...], size: int) -> DType:
 
 
 def _encoding(number: int) -> Encoding | None:
+    if number in _ELSEWHERE:
+        raise NnError(
+            NnErrno.INVALID_ENCODING,
+            f"load: encoding {number} is WasmEdge's {_ELSEWHERE[number]}, for which there is no "
+            "engine here (wasmlrun engines lists what there is)",
+        )
     if number not in _ENCODINGS:
         raise NnError(
             NnErrno.INVALID_ENCODING,

@@ -220,7 +220,7 @@ class Session:
             raise NnError(Ending.MODEL_NOT_FOUND, f"load: no model is named {name!r}")
         return self._load(found, target, "load", options)
 
-    def load_by_name(self, name: str, target: str = "cpu", options: bytes = b"") -> int:
+    def load_by_name(self, name: str, target: str | None = None, options: bytes = b"") -> int:
         """Load a model that the host registered under a name. Returns its handle.
 
         `options` are a language model's, JSON; other models have none.
@@ -232,7 +232,7 @@ class Session:
             raise NnError(
                 NnErrno.NOT_FOUND, f"load_by_name: no model is named {name!r} (known: {known})"
             )
-        return self._load(source, target, "load_by_name", options)
+        return self._load(source, target or source.target or "cpu", "load_by_name", options)
 
     def init_execution_context(self, graph: int) -> int:
         """Open a context of a loaded graph. Returns its handle."""
