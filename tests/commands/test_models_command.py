@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit import stand_ins
 from kit.http_server import Act, FileServer, closed_port, serving
 from kit.models_by_hand import colours_ir
 
@@ -36,14 +37,26 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Stand-ins for the catalogue's files, and a catalogue of them."""
+    folder = tmp_path_factory.mktemp("stand-ins")
+    stand_ins.write(folder)
+    return folder
+
+
 @pytest.fixture
-def originals(shared_data: Path) -> Path:
-    return shared_data / "models"
+def originals(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The files of the catalogue, which is theirs for the time of a test."""
+    catalogue.cache_clear()
+    stand_ins.use(made, monkeypatch)
+    yield made / "files"
+    catalogue.cache_clear()
 
 
 @pytest.fixture
 def server(originals: Path) -> Iterator[FileServer]:
-    """A mirror of the real files over loopback HTTP."""
+    """A mirror of the files over loopback HTTP."""
     with serving({p.name: p.read_bytes() for p in originals.iterdir()}) as found:
         yield found
 
@@ -75,10 +88,12 @@ def start(data: Path, *args: str, **how: Any) -> subprocess.Popen[str]:
 
 
 def test_a_pulled_model_classifies_by_its_name(
-    data: Path, invoke: Run, process: Run, server: FileServer, shared_data: Path
+    data: Path, invoke: Run, process: Run, shared_data: Path
 ) -> None:
     cat = shared_data / "images" / "cat_720p.jpg"
-    done = invoke("models", "pull", "mobilenet-v2", "--mirror", server.url)
+    files = {path.name: path.read_bytes() for path in (shared_data / "models").iterdir()}
+    with serving(files) as server:
+        done = invoke("models", "pull", "mobilenet-v2", "--mirror", server.url)
     assert done.code == 0, done.stderr
     assert done.stdout == f"mobilenet-v2\tpulled\t{data}/models/mobilenet-v2\n"
     assert "fetching mobilenet_v2_1.0_224_quant.tflite, 3.6 MB" in done.stderr
@@ -348,12 +363,15 @@ def test_info_of_free_sizes(process: Run, tmp_path: Path) -> None:
     assert found["inputs"][0]["layout"] == "NCHW"
 
 
-def test_info_of_a_name(invoke: Run, process: Run, originals: Path) -> None:
+def test_info_of_a_name_that_is_not_pulled(process: Run, data: Path) -> None:
     (found,) = lines(process("models", "info", SMALL, "--json").stdout)
     assert (found["name"], found["state"], found["licence"]) == (SMALL, "available", "Apache-2.0")
     assert "inputs" not in found, "nothing is fetched only to look at it"
     assert [file["name"] for file in found["files"]] == [SMALL_FILE, "imagenet_labels.txt"]
-    invoke("models", "pull", SMALL, "--mirror", originals.as_uri())
+
+
+def test_info_of_a_name(invoke: Run, process: Run, data: Path, shared_data: Path) -> None:
+    invoke("models", "pull", SMALL, "--mirror", (shared_data / "models").as_uri())
     (found,) = lines(process("models", "info", SMALL, "--json").stdout)
     assert found["state"] == "pulled"
     assert found["inputs"] == [
