@@ -21,7 +21,9 @@ from wasmlrun.commands.reader import (
 
 if TYPE_CHECKING:
     from wasmlrun.pipeline.result import Report
+    from wasmlrun.supervisor.parent import Death
     from wasmlrun.supervisor.stages import Board
+    from wasmlrun.support.errors import WasmlrunError
     from wasmlrun.support.messages import Messages
     from wasmlrun.trace.recorder import Trace
 
@@ -52,6 +54,7 @@ def classify_images(
     as_json: bool,
     trace: Path | None,
     install: bool,
+    via: str,
     verbosity: int,
     **rest: object,
 ) -> int:
@@ -68,16 +71,10 @@ def classify_images(
         trace_from,
         typed,
     )
-    from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
     from wasmlrun.report.stdout import Gathered
     from wasmlrun.report.views.images import answer
-    from wasmlrun.supervisor.blame import supervised
-    from wasmlrun.supervisor.outbox import Letter
-    from wasmlrun.supervisor.parent import Death
-    from wasmlrun.supervisor.stages import Stage
-    from wasmlrun.support.errors import WasmlrunError
     from wasmlrun.support.messages import Messages
 
     messages, files = Messages(verbosity), report_files(rest)
@@ -90,6 +87,15 @@ def classify_images(
 
     def whole() -> int:
         _check_score(wanted.min_score)
+        if via == "auto" and trace is None and verbosity <= 0:
+            code = _via_server(images, worker, wanted, report, messages)
+            if code is not None:
+                return code
+        # not before: with a server's answer none of these is needed
+        from wasmlrun.pipeline.fences import fence_for
+        from wasmlrun.supervisor.blame import supervised
+        from wasmlrun.supervisor.outbox import Letter
+
         if worker is not None and not worker.endswith(".wasm"):
             from wasmlrun.commands.options import interpreter
 
@@ -140,6 +146,8 @@ def classify_images(
         return True
 
     def told(error: WasmlrunError, death: Death, board: Board) -> int | None:
+        from wasmlrun.supervisor.stages import Stage
+
         code = report.fail(error, images[board.done] if board.done < len(images) else None)
         board.report(board.done + 1, board.code or code)
         # another image may fare better; another try of the same model would not
@@ -147,6 +155,35 @@ def classify_images(
         return board.code if hopeless or board.done >= len(images) else None
 
     return report.run(whole)
+
+
+def _via_server(
+    images: Sequence[str],
+    worker: str | None,
+    wanted: Wanted,
+    report: Report,
+    messages: Messages,
+) -> int | None:
+    """The exit code when a server that runs already had the answers, else None."""
+    from wasmlrun.serve.ask import outcomes
+    from wasmlrun.support.records import defaults
+
+    said = {name: getattr(wanted, name) for name in defaults(Wanted)}
+    found = outcomes(images, worker, {**said, "top": wanted.top or TOP})
+    if found is None:
+        return None
+    from wasmlrun.pipeline.honesty import about_model
+    from wasmlrun.pipeline.result import ImageResult
+    from wasmlrun.pipeline.telling import combined, tell_outcome
+
+    code, models = 0, set()
+    for name, outcome in found:
+        code = combined(code, tell_outcome(name, outcome, report, messages))
+        if isinstance(outcome, ImageResult):
+            models.add(outcome.model)
+    for note in filter(None, map(about_model, models)):
+        messages.info(note)
+    return code
 
 
 def _check_score(least: float | None) -> None:
@@ -300,6 +337,14 @@ command = Command(
             "Refuse larger images. Default: 100 megapixels.",
             Whole(1),
             "N",
+        ),
+        Option(
+            ("--via",),
+            "via",
+            "auto: ask a server of yours that serves the same; without one, as ever.",
+            Choice(("auto", "off")),
+            default="off",
+            show_default=True,
         ),
         Option(
             ("--install",),

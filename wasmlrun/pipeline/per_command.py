@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from wasmlrun.pipeline.expectation import unmet
-from wasmlrun.pipeline.honesty import about_model, doubt
+from wasmlrun.pipeline.honesty import about_model
 from wasmlrun.pipeline.loading import Loading
 from wasmlrun.pipeline.plan import Options, Plan, hosted
-from wasmlrun.pipeline.result import ImageResult, Report
+from wasmlrun.pipeline.result import Report
+from wasmlrun.pipeline.telling import combined, tell_outcome
 from wasmlrun.sandbox.clock import Clock
-from wasmlrun.support.errors import EXIT_EXPECTATION, EXIT_OK, LimitExceeded, WasmlrunError
-from wasmlrun.support.failure import failure_of
+from wasmlrun.support.errors import LimitExceeded, WasmlrunError
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.process import bound_memory
 from wasmlrun.support.records import replace
@@ -66,11 +65,11 @@ def classify(
     answered = False
     for image, outcome in classifier.outcomes(images[board.done :]):
         answered = answered or not isinstance(outcome, WasmlrunError)
-        tell = partial(_report, image.name, outcome, report, messages)
+        tell = partial(tell_outcome, image.name, outcome, report, messages)
         if deliver is not None:
-            deliver(lambda tell=tell: _combined(board.code, tell()))  # type: ignore[misc]
+            deliver(lambda tell=tell: combined(board.code, tell()))  # type: ignore[misc]
         else:
-            board.report(board.done + 1, _combined(board.code, tell()))
+            board.report(board.done + 1, combined(board.code, tell()))
         if isinstance(outcome, LimitExceeded) and outcome.limit == "timeout":
             break  # the clock is for the whole command: nothing can follow
     note = about_model(plan.shown_model)
@@ -78,24 +77,3 @@ def classify(
         messages.info(note)
     # nothing is freed: the process ends now, and freeing a model takes as long as an inference
     return board.code
-
-
-def _report(
-    name: str, outcome: ImageResult | WasmlrunError, report: Report, messages: Messages
-) -> int:
-    """Tell one image's outcome; returns its exit code."""
-    if isinstance(outcome, WasmlrunError):
-        report.failure(failure_of(outcome, name))
-        return outcome.exit_code
-    report.result(outcome)
-    if outcome.sure is False:
-        messages.info(doubt(outcome))
-    if outcome.expectation is None or outcome.expectation.met:
-        return EXIT_OK
-    messages.info(unmet(outcome))
-    return EXIT_EXPECTATION
-
-
-def _combined(so_far: int, new: int) -> int:
-    """The first failure's code; an unmet expectation counts less than any failure."""
-    return so_far if new == EXIT_OK or so_far not in (EXIT_OK, EXIT_EXPECTATION) else new

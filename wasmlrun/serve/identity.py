@@ -6,12 +6,18 @@ Imported by `classify --via auto`: nothing heavy here.
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import wasmlrun
+from wasmlrun.support.userdata import data_dir
 
+HEADER = struct.Struct("<II")
+"""Before each question: bytes of its JSON text, and of the picture behind that."""
+MAX_HEAD, MAX_PICTURE = 1 << 16, 256 << 20
+MOST_TOP = 1000
 _FILES = ("worker", "manifest", "model", "labels")
 
 
@@ -30,21 +36,30 @@ def socket_path() -> Path | None:
 def identity(wishes: Mapping[str, Any], engine: Mapping[str, Any]) -> list[Any]:
     """Version, engine and files; files by place, size and time, so that a change is another."""
     found: list[Any] = [wasmlrun.__version__, [[k, engine[k]] for k in sorted(engine)]]
+    found.append([list(wishes.get("dirs") or ()), bool(wishes.get("allow_outside"))])
     for name in _FILES:
         value = wishes.get(name)
-        found.append([name, _file(value) if value else None])
+        found.append([name, *_file(value)])
         if name in ("worker", "model") and value:
             found.append(_file(os.path.splitext(value)[0] + ".toml"))  # noqa: PTH122
     return found
 
 
-def _file(name: str) -> list[Any]:
-    path = os.path.realpath(name)
+def _file(name: str | None) -> list[Any]:
+    path = os.path.realpath(name) if name else ""
+    stamp = _stamp(path) if name else None
+    if stamp is None:
+        # what is bundled or pulled goes by its name; pulling or removing a model is a change
+        return [name, _stamp(str(data_dir() / "models"))]
+    if not os.path.isdir(path):  # noqa: PTH112
+        return [path, *stamp]
+    inside = sorted(entry.path for entry in os.scandir(path))
+    return [path, *([inner, _stamp(inner)] for inner in inside)]
+
+
+def _stamp(path: str) -> list[int] | None:
     try:
         status = os.stat(path)  # noqa: PTH116 - as quick as can be
     except OSError:
-        return [name]  # the name of what is bundled or pulled
-    if not os.path.isdir(path):  # noqa: PTH112
-        return [path, status.st_size, status.st_mtime_ns]
-    inside = sorted(os.scandir(path), key=lambda entry: entry.name)
-    return [path, *([e.name, e.stat().st_size, e.stat().st_mtime_ns] for e in inside)]
+        return None
+    return [status.st_size, status.st_mtime_ns]

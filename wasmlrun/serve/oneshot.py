@@ -17,7 +17,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wasmlrun.serve.identity import identity, socket_path
+from wasmlrun.serve.identity import (
+    HEADER,
+    MAX_HEAD,
+    MAX_PICTURE,
+    MOST_TOP,
+    identity,
+    socket_path,
+)
 from wasmlrun.supervisor.channel import Message
 from wasmlrun.support.errors import WasmlrunError
 from wasmlrun.support.failure import failure_of
@@ -25,10 +32,6 @@ from wasmlrun.support.messages import Messages
 
 if TYPE_CHECKING:
     from wasmlrun.serve.pool import Pool
-
-HEADER = struct.Struct("<II")
-"""Bytes of the JSON text, and of the picture behind it."""
-MAX_HEAD, MAX_PICTURE = 1 << 16, 256 << 20
 
 
 class Server:
@@ -99,7 +102,8 @@ class Server:
         number = self._identities.index(wanted) if wanted in self._identities else -1
         if number < 0 or identity(self._models[number], self._engine) != wanted:
             return {"no": "something else is served"}
-        call = {"op": "classify", "model": number, "name": head["name"], "top": head["top"]}
+        call = {"op": "classify", "model": number, "name": head["name"]}
+        call["top"] = min(int(head["top"]), MOST_TOP)
 
         async def gone() -> None:
             await reader.read()

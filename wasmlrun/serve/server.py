@@ -93,7 +93,7 @@ async def _serve(order: Order, listening: socket.socket, messages: Messages) -> 
         models = await _models(order, pool)
         api = Api(models, pool, order.max_body) if models else None
         app = App(site, api, Metrics(pool), messages, order.log)
-        if order.oneshot and models:
+        if order.oneshot and models and not order.limits:
             warm = oneshot.Server(order.models, order.engine, pool, messages)
             await warm.start()
         server = _Server(_config(app, order), app, api)

@@ -134,6 +134,7 @@ class _Model:
                     [p.index, p.label, p.score] for p in result.predictions[: head["top"]]
                 ],
                 "timings_ms": dict(result.timings_ms),
+                "sure": result.sure,
             }
         )
 
