@@ -46,7 +46,7 @@ HELLO = """(module
   (memory (export "memory") 1)
   (data (i32.const 64) "{\\22data\\22:\\22hello\\22,\\22status\\22:200,\\22headers\\22:{},\\22kv\\22:{}}")
   (func (export "_start")
-    (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 51))
+    (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 50))
     (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"""
 
 
@@ -98,7 +98,8 @@ def started(command: list[str], port: int, env: dict[str, str]) -> tuple[subproc
 
 def post(body: bytes) -> bytes:
     """A request with a picture."""
-    head = f"POST /classify HTTP/1.1\r\nHost: h\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
+    length = f"Content-Length: {len(body)}\r\n\r\n"
+    head = "POST /classify HTTP/1.1\r\nHost: h\r\nContent-Type: image/jpeg\r\n" + length
     return head.encode() + body
 
 
@@ -107,7 +108,6 @@ def pictures(arguments: argparse.Namespace, env: dict[str, str]) -> None:
     model, labels = str(arguments.models / MODEL), str(arguments.models / "imagenet_labels.txt")
     wasmlrun = [sys.executable, "-m", "wasmlrun", "serve", "--log", "none", "--queue", "256"]
     ours = [*wasmlrun, "--port", "9401", "--model", model, "--labels", labels]
-    subprocess.run([*ours[:-1], labels, "--help"], stdout=subprocess.DEVNULL, env=env, check=True)
     plain, _ = started([sys.executable, "-c", PLAIN, model, labels, "9402"], 9402, env)
     first, _ = started(ours, 9401, env)  # fills the cache
     first.terminate()
@@ -123,7 +123,8 @@ def pictures(arguments: argparse.Namespace, env: dict[str, str]) -> None:
                     rows[name] = measured(port, request, arguments.n, connections)
             (a, am, a99), (b, bm, b99) = rows["wasmlrun"], rows["fastapi"]
             print(
-                f"{connections:3} connections: {a:7.1f} requests/s, median {am:6.1f}, p99 {a99:6.1f} ms"
+                f"{connections:3} connections: {a:7.1f} requests/s, "
+                f"median {am:6.1f}, p99 {a99:6.1f} ms"
                 f" | plain {b:7.1f}, {bm:6.1f}, {b99:6.1f} | {a / b:.2f} ×, p99 {a99 / b99:.2f} ×"
             )
         oneshot(arguments, model, labels, env)
@@ -138,12 +139,15 @@ def oneshot(arguments: argparse.Namespace, model: str, labels: str, env: dict[st
     blob = Path(env["WASMLRUN_CACHE_DIR"], "floor.blob")
     export = (
         "import sys, openvino as ov; compiled = ov.Core().compile_model(sys.argv[1], 'CPU', "
-        "{'INFERENCE_PRECISION_HINT': 'f32'}); open(sys.argv[2], 'wb').write(compiled.export_model().getvalue())"
+        "{'INFERENCE_PRECISION_HINT': 'f32'}); "
+        "open(sys.argv[2], 'wb').write(compiled.export_model().getvalue())"
     )
     subprocess.run([sys.executable, "-c", export, model, str(blob)], check=True, env=env)
     commands = {
-        "via": [sys.executable, "-m", "wasmlrun", "classify", str(arguments.image), "--via", "auto"]
-        + ["--model", model, "--labels", labels],
+        "via": [
+            *(sys.executable, "-m", "wasmlrun", "classify", str(arguments.image)),
+            *("--via", "auto", "--model", model, "--labels", labels),
+        ],
         "floor": [sys.executable, str(HERE / "floor.py"), str(blob), "1,224,224,3"],
     }
     taken: dict[str, list[float]] = {name: [] for name in commands}
@@ -169,14 +173,14 @@ def hello(arguments: argparse.Namespace, env: dict[str, str], scratch: Path) -> 
         for connections in CONNECTIONS:
             rate, median, p99 = measured(9403, request, max(1, arguments.echo // 4), connections)
             print(
-                f"hello, {connections:3} connections: {rate:7.0f} requests/s, median {median:.2f}, p99 {p99:.2f} ms"
+                f"hello, {connections:3} connections: {rate:7.0f} requests/s, "
+                f"median {median:.2f}, p99 {p99:.2f} ms"
             )
         before = held(server.pid)
         for _ in range(4):
             measured(9403, request, arguments.echo // 4, 8)
-        print(
-            f"after {arguments.echo} requests: {json.dumps(before)} -> {json.dumps(held(server.pid))}"
-        )
+        after = json.dumps(held(server.pid))
+        print(f"after {arguments.echo} requests: {json.dumps(before)} -> {after}")
     finally:
         server.terminate()
         server.wait()

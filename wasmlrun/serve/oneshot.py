@@ -28,7 +28,7 @@ from wasmlrun.serve.identity import (
 from wasmlrun.supervisor.channel import Message
 from wasmlrun.support.errors import WasmlrunError
 from wasmlrun.support.failure import failure_of
-from wasmlrun.support.messages import Messages
+from wasmlrun.support.messages import Messages, printable
 
 if TYPE_CHECKING:
     from wasmlrun.serve.pool import Pool
@@ -104,6 +104,8 @@ class Server:
             return {"no": "something else is served"}
         call = {"op": "classify", "model": number, "name": head["name"]}
         call["top"] = min(int(head["top"]), MOST_TOP)
+
+        self._messages.info(f"one-shot: {printable(str(head['name']), keep='')}")
 
         async def gone() -> None:
             await reader.read()
