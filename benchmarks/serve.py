@@ -44,7 +44,8 @@ uvicorn.run(app, port=int(sys.argv[3]), log_level="error", access_log=False)
 HELLO = """(module
   (import "wasi_snapshot_preview1" "fd_write" (func $w (param i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 1)
-  (data (i32.const 64) "{\\22data\\22:\\22hello\\22,\\22status\\22:200,\\22headers\\22:{},\\22kv\\22:{}}")
+  (data (i32.const 64)
+    "{\\22data\\22:\\22hello\\22,\\22status\\22:200,\\22headers\\22:{},\\22kv\\22:{}}")
   (func (export "_start")
     (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 50))
     (drop (call $w (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"""

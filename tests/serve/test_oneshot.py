@@ -37,7 +37,14 @@ def model(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(model: Path, environment: dict[str, str]) -> Iterator[Served]:
-    words = ["--model", model, "--labels", model.parent / "colours.txt", "--processes", "1"]
+    words: list[str | Path] = [
+        "--model",
+        model,
+        "--labels",
+        model.parent / "colours.txt",
+        "--processes",
+        "1",
+    ]
     with Served(*words, env=environment, cwd=model.parent) as server:
         yield server
 
@@ -73,7 +80,7 @@ def without_timings(line: str) -> object:
 def test_answers_and_exit_codes_are_the_same(
     served: Served, model: Path, red_image: Path, environment: dict[str, str], words: list[str]
 ) -> None:
-    command = ["--model", model, "--labels", model.parent / "colours.txt", *words]
+    command: list[str | Path] = ["--model", model, "--labels", model.parent / "colours.txt", *words]
     broken = model.parent / "broken.png"
     broken.write_text("no picture")
     for pictures in ([red_image], [red_image, broken, "none.png"], [broken]):
@@ -91,7 +98,14 @@ def test_answers_and_exit_codes_are_the_same(
 def test_what_was_not_said_to_the_server_is_not_asked_of_it(
     served: Served, model: Path, red_image: Path, environment: dict[str, str], words: list[str]
 ) -> None:
-    command = [red_image, "--model", model, "--labels", model.parent / "colours.txt", *words]
+    command: list[str | Path] = [
+        red_image,
+        "--model",
+        model,
+        "--labels",
+        model.parent / "colours.txt",
+        *words,
+    ]
     before = counted(served)
     assert classify(environment, *command, "--via", "auto").returncode == 0
     assert counted(served) == before
@@ -118,7 +132,7 @@ def test_a_model_that_changed_is_another(
         end = run / "wasmlrun" / "oneshot.sock"
         assert stat.S_IMODE(end.stat().st_mode) == 0o600
         assert stat.S_IMODE(end.parent.stat().st_mode) == 0o700
-        command = [red_image, "--model", model, "--via", "auto"]
+        command: list[str | Path] = [red_image, "--model", model, "--via", "auto"]
         assert classify(own, *command).returncode == 0
         assert counted(server) == 1
         os.utime(model, ns=(1, 1))
@@ -134,7 +148,7 @@ def test_a_socket_that_nobody_serves_or_that_talks_nonsense(
     folder = tmp_path / "wasmlrun"
     folder.mkdir()
     own = {**environment, "XDG_RUNTIME_DIR": str(tmp_path)}
-    command = [red_image, "--model", model, "--via", "auto"]
+    command: list[str | Path] = [red_image, "--model", model, "--via", "auto"]
     with socket.socket(socket.AF_UNIX) as end:
         end.bind(str(folder / "oneshot.sock"))
         done = classify(own, *command)

@@ -39,7 +39,7 @@ def served(
 ) -> Iterator[Served]:
     cwd = tmp_path_factory.mktemp("page")
     labels = colours.parent / "colours.txt"
-    words = ["--model", colours, "--labels", labels, "--processes", "1"]
+    words: list[str | Path] = ["--model", colours, "--labels", labels, "--processes", "1"]
     with Served(*words, env=environment, cwd=cwd) as server:
         yield server
 
@@ -142,7 +142,16 @@ def test_a_slow_worker(
     worker = tmp_path / "slow.wasm"
     worker.write_bytes(wasmtime.wat2wasm(SLOW))
     labels = colours.parent / "colours.txt"
-    words = ["--worker", worker, "--model", colours, "--labels", labels, "--processes", "1"]
+    words: list[str | Path] = [
+        "--worker",
+        worker,
+        "--model",
+        colours,
+        "--labels",
+        labels,
+        "--processes",
+        "1",
+    ]
     with Served(*words, env=environment, cwd=tmp_path) as server:
         started.online(True)
         started.open(f"http://127.0.0.1:{server.port}/")

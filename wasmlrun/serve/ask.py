@@ -38,7 +38,12 @@ def outcomes(
     `wanted` are the options of `classify`, by name.
     """
     # standard input can be read once only
-    if STDIN in images or len(images) > MOST_IMAGES or wanted["top"] > MOST_TOP or not _is_usual(wanted):
+    if (
+        STDIN in images
+        or len(images) > MOST_IMAGES
+        or wanted["top"] > MOST_TOP
+        or not _is_usual(wanted)
+    ):
         return None
     path = socket_path()
     if path is None or not path.exists():
