@@ -42,6 +42,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(path), target
 
 
+def test_the_site_has_every_page() -> None:
+    listed = (ROOT / "docs" / "build.py").read_text(encoding="utf-8")
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        assert f'"{page.relative_to(ROOT)}"' in listed
+
+
 def test_the_site_builds(tmp_path: Path) -> None:
     missing = importlib.util.find_spec("material") is None
     if missing and not os.environ.get("CI"):
