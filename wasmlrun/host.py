@@ -26,6 +26,7 @@ from wasmlrun.wasi_nn.session import GraphPool, Session
 if TYPE_CHECKING:
     from wasmlrun.sandbox.outcome import GuestRun
     from wasmlrun.sandbox.worker import LinkedWorker, Worker
+    from wasmlrun.support.tensor import Tensor
     from wasmlrun.trace.recorder import Trace
 
 
@@ -75,12 +76,13 @@ class Host(Record):
         stdout: Callable[[bytes], None] | None = None,
         stderr: Callable[[bytes], None] | None = None,
         inherit: bool = False,
+        interleaved: Callable[[Tensor], bool] | None = None,
         **facts: object,
     ) -> GuestRun:
         """Run a fresh instance to its end, with a WASI-NN session of its own.
 
         `what` is what it is at, for people; `facts` go into the trace. Streams are those of
-        `LinkedWorker.run`.
+        `LinkedWorker.run`; `interleaved` is the session's.
 
         Raises:
             WorkerFailed: it trapped. BadModel: it trapped over a model.
@@ -90,6 +92,7 @@ class Host(Record):
             self.graphs,
             self.models,
             nhwc_input=self.grant.nhwc_input,
+            interleaved=interleaved,
             limits=self.limits,
             allowed_models=self.grant.allowed_models,
             allowed_backends=self.grant.allowed_backends,

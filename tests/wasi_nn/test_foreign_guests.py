@@ -92,10 +92,25 @@ def test_wws_worker_classifies(wws_worker: Path, picture: Path, invoke: Invoke) 
     assert {line[1] for line in lines} == set(COLOURS)
 
 
-def test_wws_worker_whose_layout_was_not_said_is_told_how(
+def test_wws_worker_whose_layout_was_not_said_is_found_out(
     wws_worker: Path, picture: Path, invoke: Invoke
 ) -> None:
-    done = invoke("classify", picture, "--worker", worker(wws_worker, MANIFEST))
+    words = ["classify", picture, "--worker", worker(wws_worker, MANIFEST)]
+    done = invoke(*words, "--expect", "red")
+    assert done.code == 0, done.stderr
+    assert done.stderr.count("sends the picture as H×W×C") == 1
+    # who says it is believed
+    assert "H×W×C, as hosts" not in invoke(*words, "--input-layout", "nhwc").stderr
+    assert invoke(*words, "--input-layout", "nchw").code == 4
+
+
+def test_wws_worker_run_without_a_known_picture_is_told_how(
+    wws_worker: Path, picture: Path, tmp_path: Path, invoke: Invoke
+) -> None:
+    body = tmp_path / "body"
+    body.write_bytes(b64encode(picture.read_bytes()))
+    path = worker(wws_worker, MANIFEST)
+    done = invoke("run", path, "--request", "POST", "/", "--body", body)
     assert done.code == 4
     assert "for a guest built for a host of before mid-2024: --input-layout nhwc" in done.stderr
 

@@ -17,6 +17,8 @@ class Grant(Record):
     environ: Mapping[str, str] = NOTHING
     nn: bool = False
     nhwc_input: bool = False
+    layout_said: bool = False
+    """Whether somebody said how pictures lie in tensors; else the host may find it out."""
     allowed_backends: tuple[str, ...] = ()
     """The only engines that may be used, the preferred first; none is any."""
     allowed_models: tuple[str, ...] | None = None
@@ -37,6 +39,7 @@ def from_manifest(manifest: Manifest) -> Grant:
         environ=manifest.vars,
         nn=manifest.nn.enabled,
         nhwc_input=manifest.nn.input_layout == "nhwc",
+        layout_said=manifest.nn.input_layout is not None,
         allowed_backends=manifest.nn.engines,
         allowed_models=manifest.nn.allowed_models,
         said_by=str(manifest.path),

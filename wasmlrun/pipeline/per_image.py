@@ -27,6 +27,8 @@ from wasmlrun.trace.spans import span
 from wasmlrun.vision.labels import Prediction
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from wasmlrun.engines.protocol import Graph, Port
     from wasmlrun.host import Host
     from wasmlrun.pipeline.loading import Loading
@@ -57,6 +59,7 @@ class Classifier:
         self._loading = loading
         self._messages = messages
         self._idle: list[LinkedWorker] = []
+        self._layout_told = False
         self._start = _since_process_start()
         self._worker: Task[Worker] = Task(self._load_worker)
         # one after the other: two threads that import modules only get into each other's way
@@ -142,9 +145,27 @@ class Classifier:
             data = image.encoded()
             # the worker decodes for itself; what is no image is told here, in plain words
             with host.board.doing(Stage.IMAGE, name):
-                decode.decode(data, name, max_pixels=self._options.max_pixels)
-        run = self._run(host, name, timings, stdin=wws.image_request(data))
+                pixels = decode.decode(data, name, max_pixels=self._options.max_pixels)
+        interleaved = None if host.grant.layout_said else self._layout_of(pixels)
+        run = self._run(host, name, timings, stdin=wws.image_request(data), interleaved=interleaved)
         return wws.predictions(run, self._options.top)
+
+    def _layout_of(self, pixels: Image.Image) -> Callable[[Tensor], bool]:
+        """Tells whether a tensor has the picture's bytes in old hosts' order; says so once."""
+
+        def interleaved(tensor: Tensor) -> bool:
+            from wasmlrun.vision.interleaved import is_interleaved
+
+            found = is_interleaved(tensor, pixels)
+            if found and not self._layout_told:
+                self._layout_told = True
+                self._messages.warn(
+                    "the worker says N,C,H,W and sends the picture as H×W×C, as hosts of before "
+                    "mid-2024 had it: corrected; --input-layout nhwc or nchw says it"
+                )
+            return found
+
+        return interleaved
 
     def _by_tensor(
         self, image: ImageSource, host: Host, timings: dict[str, float]
@@ -256,6 +277,7 @@ class Classifier:
         if plan.model is not None:
             encoding = plan.source.encoding if plan.source else None
             output = graph.outputs[0] if graph is not None and graph.outputs else None
+            output = output if output is not None and output.declared else None
             environ = protocol.environment(tensor, plan.model, encoding, output)
         return tensor, environ
 
@@ -267,6 +289,7 @@ class Classifier:
         *,
         stdin: bytes,
         environ: Sequence[tuple[str, str]] = (),
+        interleaved: Callable[[Tensor], bool] | None = None,
     ) -> GuestRun:
         """One fresh instance, from start to end. Raises when it failed."""
         from wasmlrun.sandbox.outcome import explain
@@ -282,6 +305,7 @@ class Classifier:
                 environ=environ,
                 stdin=stdin,
                 stderr=self._messages.guest,
+                interleaved=interleaved,
                 image=name,
             )
         self._idle.append(linked)

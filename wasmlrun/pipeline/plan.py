@@ -97,7 +97,8 @@ def make_plan(wishes: Wishes) -> Plan:
     grant = replace(plan.grant, mounts=parse_mounts(wishes.dirs, plan.grant.mounts))
     grant = with_writable(grant, wishes.writable)
     if wishes.input_layout is not None:
-        grant = replace(grant, nhwc_input=wishes.input_layout == "nhwc")
+        nhwc = wishes.input_layout == "nhwc"
+        grant = replace(grant, nhwc_input=nhwc, layout_said=True)
     if wishes.elsewhere:
         found = models_elsewhere(wishes.elsewhere, allow_outside=wishes.allow_outside)
         plan = replace(plan, models={**plan.models, **found})

@@ -157,19 +157,22 @@ class Session:
         models: Mapping[str, ModelSource],
         *,
         nhwc_input: bool = False,
+        interleaved: Callable[[Tensor], bool] | None = None,
         limits: Limits | None = None,
         allowed_models: Collection[str] | None = None,
         allowed_backends: Sequence[str] = (),
         observer: Observer | None = None,
     ) -> None:
         """`models` may be loaded by name. With `nhwc_input` the bytes of
-        pictures are H×W×C although their dims say N,C,H,W, as hosts before mid-2024 had it.
-        With `allowed_models`, every file of a model must have one of these sha256; with
-        `allowed_backends`, only these engines are used.
+        pictures are H×W×C although their dims say N,C,H,W, as hosts before mid-2024 had it;
+        without, `interleaved` is asked whether those of one tensor are. With `allowed_models`,
+        every file of a model must have one of these sha256; with `allowed_backends`, only these
+        engines are used.
         """
         self._pool = pool
         self._models = models
         self._nhwc_input = nhwc_input
+        self._interleaved = interleaved
         self._limits = limits or Limits()
         self._allowed_models = allowed_models
         self._allowed_backends = allowed_backends
@@ -478,7 +481,7 @@ class Session:
                 f"set_input: {describe(tensor.shape, tensor.dtype)} takes {size} bytes, "
                 f"{len(tensor.data)} given (the model expects {expected})",
             )
-        if self._nhwc_input:
+        if self._nhwc_input or (self._interleaved is not None and self._interleaved(tensor)):
             tensor = _from_interleaved(tensor, port)
         if not port.declared:
             return tensor
