@@ -134,6 +134,7 @@ class Served:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        self._reader.join(SECONDS)
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wasmlrun.commands.clickform import verbosity_options, with_options
-from wasmlrun.commands.options import BACKEND, CACHE, DEVICE, DIRS, LIMITS
+from wasmlrun.commands.options import BACKEND, CACHE, DEVICE, DIRS, ISOLATION, LIMITS
 
 if TYPE_CHECKING:
     from wasmlrun.support.messages import Messages
@@ -86,7 +86,7 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option("--no-oneshot", is_flag=True, help="Do not answer classify --via auto.")
 @click.option("--install", is_flag=True, help="Prepare the interpreters of scripts if need be.")
-@with_options(BACKEND, *DEVICE, *LIMITS, CACHE)
+@with_options(BACKEND, *DEVICE, *LIMITS, ISOLATION, CACHE)
 @verbosity_options
 def command(folder: Path | None, verbosity: int, install: bool, **wanted: Any) -> int:
     """Serve a folder of Wasm Workers Server, or workers and models as an API with a page.
@@ -133,6 +133,7 @@ def command(folder: Path | None, verbosity: int, install: bool, **wanted: Any) -
         log=wanted["log"],
         oneshot=not wanted["no_oneshot"],
         allow_private=[host.lower() for host in wanted["allow_private"]],
+        require_isolation=wanted["require_isolation"],
         limits=limits,
         engine={
             "backend": wanted["backend"],

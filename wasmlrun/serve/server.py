@@ -21,6 +21,7 @@ import uvicorn
 from wasmlrun.serve import oneshot, work
 from wasmlrun.serve.api import Api, Model
 from wasmlrun.serve.app import App
+from wasmlrun.serve.fence import fence_of
 from wasmlrun.serve.guard import GuardedProtocol
 from wasmlrun.serve.kv import InFile, InMemory, Stores
 from wasmlrun.serve.metrics import Metrics
@@ -35,7 +36,7 @@ from wasmlrun.support.errors import (
     EXIT_TERMINATED,
     UsageFault,
 )
-from wasmlrun.support.limits import MIB
+from wasmlrun.support.limits import MIB, Limits, with_limits
 from wasmlrun.support.messages import Messages, printable
 from wasmlrun.support.records import NOTHING, Record
 
@@ -64,6 +65,8 @@ class Order(Record):
     log: str = "text"
     oneshot: bool = True
     allow_private: Sequence[str] = ()
+    require_isolation: bool = False
+    """Whether a child that cannot be walled in is an error."""
     limits: Mapping[str, Any] = NOTHING
     engine: Mapping[str, Any] = NOTHING
     """`backend`, `device`, `strict_device`, `precision`, `cache`."""
@@ -163,6 +166,8 @@ def _child(order: Order, messages: Messages) -> Child:
         most=MAX_ANSWER,
         calls=order.recycle,
         hear=lambda text: messages.info(printable(text.rstrip("\n"))),
+        memory=with_limits(Limits(), order.limits).process_memory,
+        fence=fence_of(order.site, order.models, order.engine, required=order.require_isolation),
     )
 
 
