@@ -29,6 +29,7 @@ SECTIONS = {
         "Choose a language": "docs/languages.md",
         "Use it from Python": "docs/python.md",
         "Serve": "docs/serve.md",
+        "Engines": "docs/engines.md",
         "Pack a model": "docs/tiny.md",
         "Contribute": "CONTRIBUTING.md",
     },
