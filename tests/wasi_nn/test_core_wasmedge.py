@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from kit.core_calls import (
     ALL,
     BUFFER,
@@ -19,6 +20,11 @@ from kit.core_calls import (
 )
 from kit.core_guests import At, Call, Player
 from kit.fakes import FakeEngine
+
+from wasmlrun.engines.pool import EnginePool
+from wasmlrun.supervisor.stages import Board
+from wasmlrun.support.limits import Limits
+from wasmlrun.wasi_nn.session import GraphPool, Session
 
 
 def test_wasmedge_load_by_name_with_config(play: Player) -> None:
@@ -47,6 +53,25 @@ def test_wasmedge_unload_forgets_a_graph_and_leaves_its_contexts(play: Player) -
     again: Call = ("init_execution_context", At(GRAPH), BUFFER)
     played = play([LOAD, OPEN, unload, SET, COMPUTE, again, unload], memory(), models=MODELS)
     assert played.errnos == [0, 0, 0, 0, 0, 1, 1]
+
+
+def test_a_graph_that_was_unloaded_is_given_back_with_its_last_context(
+    fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = GraphPool(EnginePool.of(fake_engine), Board())
+    given_back: list[object] = []
+    monkeypatch.setattr(pool, "release", given_back.append)
+    # more than may be alive at once, if those that were unloaded counted for ever
+    session = Session(pool, MODELS, limits=Limits(graphs=2))
+    for _ in range(5):
+        graph = session.load_by_name("m")
+        contexts = [session.init_execution_context(graph) for _ in range(2)]
+        session.drop_graph(graph)
+        before = len(given_back)
+        session.drop_context(contexts[0])
+        assert len(given_back) == before
+        session.drop_context(contexts[1])
+        assert len(given_back) == before + 1
 
 
 def test_wasmedge_finalize_execution_context_frees_it(play: Player) -> None:

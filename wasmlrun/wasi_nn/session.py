@@ -378,19 +378,27 @@ class Session:
         return [str(n) if opened.numbered else port.name for n, port in enumerate(outputs)]
 
     def drop_context(self, context: int) -> None:
-        """Free a context and its tensors."""
+        """Free a context and its tensors; and its graph, if that was forgotten before."""
         self._note(context=context)
-        self._context(context, "finalize_execution_context")
+        opened = self._context(context, "finalize_execution_context")
         self._contexts.pop(context).context.close()
+        self._let_go(opened.graph)
 
     def drop_graph(self, graph: int) -> None:
         """Forget a graph; its contexts stay usable."""
         self._note(graph=graph)
         dropped = self._graph(graph, "unload")
         del self._graphs[graph]
-        if not any(opened.graph is dropped for opened in self._contexts.values()):
-            self._loaded.remove(dropped)
-            self._pool.release(dropped)
+        self._let_go(dropped)
+
+    def _let_go(self, graph: Graph) -> None:
+        """Give a graph back as often as no handle and no context needs it any more."""
+        if any(opened.graph is graph for opened in self._contexts.values()):
+            return
+        held = sum(kept is graph for kept in self._graphs.values())
+        for _ in range(sum(kept is graph for kept in self._loaded) - held):
+            self._loaded.remove(graph)
+            self._pool.release(graph)
 
     def admit_model(self, size: int) -> None:
         """Refuse a model of too many bytes. Raises LimitExceeded."""
