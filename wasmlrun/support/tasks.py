@@ -48,14 +48,20 @@ def quick_handover() -> Iterator[None]:
 
 
 class Task(Generic[T]):
-    """A call that is running in a daemon thread."""
+    """A call that is running in a daemon thread.
+
+    Making one raises MemoryError when there is no room for another thread.
+    """
 
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
         self._value: list[T] = []
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as e:  # of which Python has no kind of its own
+            raise MemoryError("there is no room for a thread") from e
 
     def wait(self) -> None:
         """Wait for the call, however it ends."""
