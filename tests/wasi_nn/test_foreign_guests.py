@@ -133,10 +133,10 @@ def test_wws_worker_gets_its_body_from_a_file(
 
 
 @pytest.mark.parametrize("command", ["classify", "run"])
-def test_wws_worker_that_writes_needs_writable_and_is_told_so(
+def test_wws_worker_that_writes_where_it_may_not_is_told_so(
     command: str, wws_worker: Path, picture: Path, tmp_path: Path, invoke: Invoke
 ) -> None:
-    path = worker(wws_worker, MANIFEST + SAVING)
+    path = worker(wws_worker, MANIFEST + SAVING + "writable = false\n")
     if command == "classify":
         arguments = ["classify", picture, "--worker", path, "--input-layout", "nhwc"]
     else:
@@ -163,6 +163,26 @@ def test_wws_worker_that_writes_needs_writable_and_is_told_so(
     assert not saved.exists()
     done = invoke(*arguments, "--writable", "/tmp/images")
     assert (done.code, saved.read_bytes()) == (0, picture.read_bytes()), done.stderr
+
+
+@pytest.mark.parametrize("command", ["classify", "run"])
+def test_wws_worker_writes_into_a_copy_where_nobody_said_whether_it_may(
+    command: str, wws_worker: Path, picture: Path, tmp_path: Path, run_cli: Invoke
+) -> None:
+    path = worker(wws_worker, MANIFEST + SAVING)
+    arguments: list[str | Path] = ["classify", picture, "--worker", path]
+    if command == "run":
+        body = tmp_path / "body"
+        body.write_bytes(b64encode(picture.read_bytes()))
+        arguments = ["run", path, "--request", "POST", "/", "--body", body]
+    saved = wws_worker / "images" / "image.bmp"
+    saved.unlink(missing_ok=True)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    done = run_cli([*arguments, "--input-layout", "nhwc"], env={"TMPDIR": str(temporary)})
+    assert done.code == 0, done.stderr
+    assert not saved.exists()
+    assert list(temporary.iterdir()) == []
 
 
 def test_wws_worker_that_refuses_the_picture(

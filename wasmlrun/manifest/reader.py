@@ -38,6 +38,8 @@ class Mount(Record):
     host: Path
     guest: str
     writable: bool = False
+    said: bool = True
+    """Whether somebody said if it may be written to."""
 
 
 class Preload(Record):
@@ -379,7 +381,8 @@ class _Reader:
             writable = entry.get("writable", self._writable)
             if not isinstance(writable, bool):
                 raise self._fault("folders.writable", "must be true or false")
-            found.append(Mount(self._folder_at(entry, "from", "folders."), guest, writable))
+            host, said = self._folder_at(entry, "from", "folders."), "writable" in entry
+            found.append(Mount(host, guest, writable, said))
         return tuple(found)
 
     def _classify(self, data: dict[str, Any]) -> Classify | None:

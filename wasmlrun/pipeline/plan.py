@@ -102,6 +102,10 @@ def make_plan(wishes: Wishes) -> Plan:
     if wishes.elsewhere:
         found = models_elsewhere(wishes.elsewhere, allow_outside=wishes.allow_outside)
         plan = replace(plan, models={**plan.models, **found})
+    if plan.settings.protocol == "wws":
+        from wasmlrun.pipeline.private_copies import with_private_copies
+
+        grant = replace(grant, mounts=with_private_copies(grant.mounts))
     worker, grant = interpreted(plan.worker, grant)
     limits = with_limits(lowered(Limits(), manifest.limits if manifest else {}), wishes.limits)
     return replace(

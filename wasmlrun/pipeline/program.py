@@ -87,6 +87,10 @@ def plan_program(wishes: ProgramWishes, *, bounded: bool) -> ProgramPlan:
             no_nn=wishes.no_nn,
         ),
     )
+    if bounded and found is not None and found.classify is None:
+        from wasmlrun.pipeline.private_copies import with_private_copies
+
+        grant = replace(grant, mounts=with_private_copies(grant.mounts))
     return ProgramPlan(
         path,
         grant,
