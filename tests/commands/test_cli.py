@@ -274,6 +274,26 @@ def test_a_request_prints_the_responses_body(
     assert (outcome.code, outcome.stdout) == (0, "hi")
 
 
+@pytest.mark.parametrize(
+    ("answer", "body", "told"),
+    [
+        ('{"data": "gone", "status": 404}', "gone", "the worker answered with status 404: gone"),
+        (
+            '{"data": "{\\"error\\": \\"no model\\"}"}',
+            '{"error": "no model"}',
+            "the worker answered with an error: no model",
+        ),
+    ],
+)
+def test_a_response_that_complains_is_printed_and_is_exit_4(
+    run_cli: CLI, make_worker: CLI, tmp_path: Path, answer: str, body: str, told: str
+) -> None:
+    path = make_worker(tmp_path, printing(answer))
+    outcome = run_cli(["run", path, "--request", "GET", "/x"])
+    assert (outcome.code, outcome.stdout) == (4, body)
+    assert f"error: {told}" in outcome.stderr
+
+
 # --- help and version -----------------------------------------------------------------------
 
 

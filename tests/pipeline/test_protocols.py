@@ -173,6 +173,22 @@ def test_a_number_too_large_for_a_float_is_no_label() -> None:
     failure(wws.predictions, answered(f'[["cat", 1{"0" * 400}]]'), 5)
 
 
+@pytest.mark.parametrize(
+    ("body", "status", "complaint"),
+    [
+        ("fine", 200, None),
+        ("moved", 302, None),
+        ('{"error": null, "data": []}', 200, None),
+        ('{"label": "error"}', 200, None),
+        ('["error"]', 200, None),
+        ('{"error": "no model"}', 200, "the worker answered with an error: no model"),
+        ("gone", 404, "the worker answered with status 404: gone"),
+    ],
+)
+def test_what_a_worker_complains_of(body: str, status: int, complaint: str | None) -> None:
+    assert wws.complaint(wws.Response(status, {}, body.encode())) == complaint
+
+
 # --- tensor: what the guest is told -------------------------------------------------------------
 
 

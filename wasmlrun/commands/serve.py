@@ -116,6 +116,10 @@ def command(folder: Path | None, verbosity: int, install: bool, **wanted: Any) -
             wanted["max_body"],
         )
         _prepare_interpreters(site.folder, messages, install=install)
+    if wanted["worker"] is not None:
+        from wasmlrun.commands.options import interpreter
+
+        interpreter(Path(wanted["worker"]), messages, install=install)
     limits = {k: v for k, v in chosen_limits(wanted).items() if v is not None}
     timeout = limits.pop("timeout", 30.0)
     order = Order(

@@ -75,11 +75,10 @@ class Routes(Record):
         return None
 
 
-def find_routes(folder: Path, prefix: str = "", ignored: Sequence[str] = ()) -> Routes:
-    """The routes of every worker in a folder; `ignored` are names of files and folders."""
+def find_routes(folder: Path, prefix: str = "") -> Routes:
+    """The routes of every worker in a folder."""
     prefix = normalized_prefix(prefix)
     routes = [Route(_path_of(file.relative_to(folder), prefix), file) for file in _files(folder)]
-    routes = [route for route in routes if not set(route.file.parts) & set(ignored)]
     return Routes(sorted(routes, key=_order), prefix)
 
 

@@ -101,7 +101,10 @@ async def _serve(order: Order, listening: socket.socket, messages: Messages) -> 
             await warm.start()
         server = _Server(_config(app, order), app, api)
         _announce(order, site, models, listening, messages)
+        ahead = asyncio.ensure_future(site.prepare()) if site is not None else None
         await server.serve([listening])
+        if ahead is not None:
+            ahead.cancel()
         return server.code
     finally:
         if warm is not None:

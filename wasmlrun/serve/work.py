@@ -23,7 +23,7 @@ from wasmlrun.pipeline.plan import Options, Wishes, hosted, interpreted, make_pl
 from wasmlrun.pipeline.program import response_of
 from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.worker import LinkedWorker
-from wasmlrun.supervisor.channel import Message
+from wasmlrun.supervisor.channel import EMPTY, Message
 from wasmlrun.supervisor.child import Handler
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.cache import Cache, default_root
@@ -79,6 +79,9 @@ class Work:
         match head["op"]:
             case "request":
                 return self._request(head["worker"], head["stamp"], bytes(message.parts[0]))
+            case "prepare":
+                self._worker(head["worker"], head["stamp"])
+                return EMPTY
             case "classify":
                 return self._models[int(head["model"])].classified(head, bytes(message.parts[0]))
             case "infer":
@@ -103,6 +106,10 @@ class Work:
         return _Model(classifier, loading, plan.limits)
 
     def _request(self, worker: str, stamp: int, request: bytes) -> Message:
+        return self._worker(worker, stamp).answer(request, self._messages)
+
+    def _worker(self, worker: str, stamp: int) -> _SiteWorker:
+        """A worker of the site, compiled unless it is already."""
         found = self._workers.pop((worker, stamp), None)
         if found is None:
             found = _site_worker(Path(worker), self._settings, self._host)
@@ -111,7 +118,7 @@ class Work:
             del self._workers[old]
         while len(self._workers) > KEPT_WORKERS:
             del self._workers[next(iter(self._workers))]
-        return found.answer(request, self._messages)
+        return found
 
 
 class _Model:

@@ -1,0 +1,112 @@
+"""Clients that are slow on purpose: heads and bodies have their time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+
+from wasmlrun.serve import guard
+from wasmlrun.serve.answers import Answer, error_answer, send
+from wasmlrun.serve.guard import Receive, Scope, Send
+
+
+async def app(scope: Scope, receive: Receive, reply: Send) -> None:
+    try:
+        body = await guard.read_body(scope, receive, 1000)
+    except guard.ClientGone:
+        return
+    except (guard.BodyTooLarge, guard.BodyTooSlow) as error:
+        await send(error_answer(error), reply)
+    else:
+        await send(Answer(200, (), body), reply)
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(guard, "HEAD_SECONDS", 0.3)
+    patch.setattr(guard, "BODY_SECONDS", 0.3)
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+    config = uvicorn.Config(
+        app,
+        http=guard.GuardedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listening])))
+    thread.start()
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    thread.join()
+    listening.close()
+    patch.undo()
+
+
+def answer(port: int, *pieces: bytes, pause: float = 0.0) -> bytes:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as end:
+        for piece in pieces:
+            end.sendall(piece)
+            time.sleep(pause)
+        parts = []
+        while part := end.recv(1 << 16):
+            parts.append(part)
+        return b"".join(parts)
+
+
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+
+
+def test_a_head_that_does_not_end(port: int) -> None:
+    assert answer(port, GET).startswith(b"HTTP/1.1 408 ")
+    assert answer(port).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_head_that_comes_byte_by_byte(port: int) -> None:
+    started = time.monotonic()
+    try:
+        got = answer(port, *(bytes([byte]) for byte in GET * 4), pause=0.02)
+    except ConnectionError:  # what is sent after the refusal
+        got = b"HTTP/1.1 408 "
+    assert got.startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - started < 10
+
+
+def test_a_second_head_on_a_kept_connection_has_its_time_too(port: int) -> None:
+    got = answer(port, GET + b"\r\n" + b"GET / HTTP/1.1\r\n")
+    assert got.startswith(b"HTTP/1.1 200 ")
+    assert b"HTTP/1.1 408 " in got
+
+
+def test_a_body_that_does_not_come(port: int) -> None:
+    assert b" 408 " in answer(port, POST + b"Content-Length: 10\r\n\r\nabc")[:20]
+
+
+def test_a_body_that_comes(port: int) -> None:
+    got = answer(port, POST + b"Content-Length: 6\r\n\r\nabc", b"def", pause=0.05)
+    assert got.startswith(b"HTTP/1.1 200 ")
+    assert got.endswith(b"abcdef")
+
+
+@pytest.mark.parametrize("piece", [b"x" * 70_000, b"A: b\r\n" * 12_000], ids=["long", "many"])
+def test_a_head_that_is_huge(port: int, piece: bytes) -> None:
+    try:
+        got = answer(port, GET + piece)
+    except ConnectionError:  # the rest of it was refused
+        return
+    assert got.startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
+
+
+def test_a_body_in_the_first_packet_is_no_head(port: int) -> None:
+    got = answer(port, POST + b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000)
+    assert got.startswith(b"HTTP/1.1 413 ")
