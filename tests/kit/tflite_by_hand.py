@@ -10,8 +10,15 @@ import numpy as np
 
 from kit.needs import needs
 
-TYPES = {"f32": 0, "i32": 2, "u8": 3, "i64": 4, "i8": 9}
-_NUMPY = {"f32": np.float32, "i32": np.int32, "u8": np.uint8, "i64": np.int64, "i8": np.int8}
+TYPES = {"f32": 0, "f16": 1, "i32": 2, "u8": 3, "i64": 4, "i8": 9}
+_NUMPY = {
+    "f32": np.float32,
+    "f16": np.float16,
+    "i32": np.int32,
+    "u8": np.uint8,
+    "i64": np.int64,
+    "i8": np.int8,
+}
 # BuiltinOperator, and the number of its options' table in the union BuiltinOptions
 CODES = {
     "ADD": (0, 11),

@@ -18,7 +18,9 @@ import onnx  # noqa: E402
 from onnx import TensorProto, helper  # noqa: E402
 
 from wasmlrun.support.errors import BadModel  # noqa: E402
+from wasmlrun.support.model_source import Encoding, ModelSource  # noqa: E402
 from wasmlrun.tiny import onnxfile, support  # noqa: E402
+from wasmlrun.tiny.pack import prepare  # noqa: E402
 from wasmlrun.tiny.simplify import simplify  # noqa: E402
 
 Array = np.ndarray[Any, Any]
@@ -155,6 +157,29 @@ def test_tensorflow_lite_floats_and_bytes_between(packed: Packer) -> None:
     wanted = litert(model, inputs)
     got = np.frombuffer(Library(packed(model).output)(inputs.tobytes()), np.float32)
     assert np.allclose(got.reshape(wanted.shape), wanted, atol=1e-6)
+
+
+def test_weights_that_are_stored_as_halves(packed: Packer) -> None:
+    needs("ai_edge_litert", "ai-edge-litert")
+    b = ByHand()
+    given = b.tensor([2, 20], "f32")
+    half = b.tensor([9, 20], "f16", data=RNG.uniform(-1, 1, (9, 20)))
+    weights = b.add("DEQUANTIZE", [half], b.tensor([9, 20], "f32"))
+    answer = b.tensor([2, 9], "f32")
+    b.add("FULLY_CONNECTED", [given, weights], answer, (0, INT8, 0))
+    model = b.data(given, answer)
+    inputs = RNG.uniform(-1, 1, (2, 20)).astype(np.float32)
+    got = np.frombuffer(Library(packed(model).output)(inputs.tobytes()), np.float32)
+    assert np.allclose(got.reshape(2, 9), litert(model, inputs), atol=1e-5)
+
+
+def test_an_input_without_a_fixed_size_is_told() -> None:
+    net = Net((1, 3, None, 8))  # type: ignore[arg-type]
+    x = net("Conv", "given", net.weights(4, 3, 1, 1))
+    data = net.data(x, (1, 4, None, 8))  # type: ignore[arg-type]
+    why = r"the input \(given\): its size is not fixed: \[1, 3, 0, 8\]"
+    with pytest.raises(BadModel, match=why):
+        prepare(ModelSource(Encoding.ONNX, (data,)), "m.onnx")
 
 
 def test_the_default_model(packed: Packer) -> None:

@@ -30,6 +30,7 @@ def check(graph: Graph) -> None:
             raise ValueError(f"{node.op} ({node.name}) has too few inputs or outputs")
         shapes = [graph.value(n).shape for n in node.inputs if n]
         out = graph.value(node.outputs[0]).shape if outputs else ()
+        known.update(node.outputs)
         if any(size < 1 for shape in [*shapes, out] for size in shape):
             continue  # told with what cannot be packed
         channels = out[-1] if out else 1
@@ -40,7 +41,6 @@ def check(graph: Graph) -> None:
             given = ", ".join("×".join(map(str, shape)) for shape in shapes)
             made = "×".join(map(str, out))
             raise ValueError(f"{node.op} ({node.name}) does not make {made} of {given}")
-        known.update(node.outputs)
     missing = [name for name in graph.outputs if name not in known]
     if missing and all(node.op in _RULES for node in graph.nodes):
         raise ValueError(f"nothing makes the output {missing[0]}")

@@ -25,6 +25,7 @@ _TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 _TURNED = {0: 0, 1: 3, 2: 1, 3: 2}
 _TYPES = {1: "f32", 2: "u8", 3: "i8", 6: "i32", 7: "i64", 9: "bool", 10: "f16"}
 _MOST_FOLDED = 1 << 28
+_UNKNOWN: Shape = (0,)
 
 
 def read(data: bytes, shown: str) -> Graph:
@@ -79,7 +80,9 @@ class _Reader:
         self._known: dict[str, tuple[Shape, str]] = {}
         for value in [*proto.input, *proto.value_info, *proto.output]:
             kind = value.type.tensor_type
-            shape = tuple(int(d.dim_value) for d in kind.shape.dim)
+            # one that is not known is told as one that is not fixed
+            known = kind.HasField("shape")
+            shape = tuple(int(d.dim_value) for d in kind.shape.dim) if known else _UNKNOWN
             self._known[value.name] = (shape, _TYPES.get(kind.elem_type, f"type {kind.elem_type}"))
         self.turned: set[str] = set()
         self._copies: dict[tuple[str, bool], str] = {}
@@ -97,12 +100,13 @@ class _Reader:
         """Its dimensions, in ONNX's order."""
         if name in self.consts:
             return tuple(self.consts[name].shape)
-        return self._known[name][0]
+        return self._known.get(name, (_UNKNOWN, "f32"))[0]
 
     def made(self, name: str, *, turned: bool = False) -> str:
         """Take in a tensor that is computed."""
-        shape, dtype = self._known[name]
+        shape, dtype = self._known.get(name, (_UNKNOWN, "f32"))
         if turned:
+            shape = shape if len(shape) == 4 else (0, 0, 0, 0)
             self.turned.add(name)
             shape = tuple(shape[axis] for axis in _TO_LAST)
         self.graph.values[name] = Value(name, shape, dtype)
@@ -166,11 +170,9 @@ class _Reader:
                 why = f"{node.op_type} {e}"
         else:
             why = node.op_type
-        for output in node.output:
-            if output and output in self._known:
-                self.made(output)
+        made = [self.made(output) for output in node.output if output]
         computed = [self.plain(n) for n in node.input if n and n in self.graph.values]
-        self.graph.nodes.append(Node(why, node.name or node.output[0], computed, [node.output[0]]))
+        self.graph.nodes.append(Node(why, node.name or node.output[0], computed, made))
 
     def _folded(self, node: Any) -> bool:
         """Compute what depends on constants only."""

@@ -132,6 +132,13 @@ def of_real(real: float, out: Quant, activation: str = "none") -> Scaling:
     return Scaling((multiplier,), (shift,), one_of(out)[1], *bounds(activation, out))
 
 
+def of_mean(source: Quant, out: Quant, count: int) -> Scaling:
+    """For sums of `count` numbers, to be divided by it: the multiplier is divided and cut off."""
+    multiplier, shift = factor(source.scale[0] / out.scale[0])
+    more = min(count.bit_length() - 1, 32, 31 + shift)
+    return Scaling(((multiplier << more) // count,), (shift - more,), out.zero[0], LOW, HIGH)
+
+
 def softmax_table(scale: float, beta: float) -> Array:
     """exp(scale × beta × (x − 255)) for x from 0 to 255."""
     steps = np.float32(-scale * beta) * np.arange(255, -1, -1, dtype=np.float32)

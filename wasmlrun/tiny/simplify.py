@@ -27,6 +27,13 @@ def simplify(graph: Graph) -> None:
 
 def signed(graph: Graph) -> None:
     """Quantised bytes become signed ones, 128 lower; at the graph's ends they are converted."""
+    for node in graph.nodes:
+        if node.op in ("conv", "depthwise", "dense"):
+            # older kernels round the product of the scales to a float
+            source = graph.value(node.inputs[0])
+            node.attributes["in_floats"] = source.dtype == "u8" or node.op == "dense"
+        if node.op == "average_pool":
+            node.attributes["had_no_sign"] = graph.value(node.inputs[0]).dtype == "u8"
     for name in graph.inputs:
         value = graph.value(name)
         if value.dtype == "u8" and value.quant is not None:
@@ -45,20 +52,11 @@ def signed(graph: Graph) -> None:
             outputs.append(name)
     graph.outputs = outputs
     ends = {*graph.inputs, *graph.outputs}
-    for node in graph.nodes:
-        if node.op in ("conv", "depthwise", "dense"):
-            # older kernels round the product of the scales to a float
-            source = graph.value(node.inputs[0])
-            node.attributes["in_floats"] = source.dtype == "u8" or node.op == "dense"
     for value in [*graph.values.values(), *graph.variables.values()]:
         if value.dtype == "u8" and value.quant is not None and value.name not in ends:
             value.dtype, value.quant = "i8", _lowered(value.quant)
             if value.data is not None:
                 value.data = (value.data.astype(np.int16) - 128).astype(np.int8)
-    # the input that was converted was unsigned too
-    for node in graph.nodes:
-        if node.op in ("conv", "depthwise") and node.inputs[0].endswith(" signed"):
-            node.attributes["in_floats"] = True
 
 
 def _lowered(quant: Quant) -> Quant:

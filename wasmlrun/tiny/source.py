@@ -438,6 +438,7 @@ def _pool(writer: _Writer, node: Node, number: int) -> None:
     fields: dict[str, Any] = {"shape": _window(node, source.shape, out.shape)}
     if source.dtype == "i8":
         fields["low"], fields["high"] = quantise.bounds(node["activation"], out.scaling)
+        fields["had_no_sign"] = int(node.attributes.get("had_no_sign", False))
     else:
         if node.op == "average_pool":
             fields["counts_padding"] = int(node["counts_padding"])
@@ -459,9 +460,8 @@ def _mean(writer: _Writer, node: Node, number: int) -> None:
     if source.dtype == "f32":
         writer.calls.append(f"run_float_mean({outer}, {count}, {inner}, {pointers});")
         return
-    real = source.scaling.scale[0] / (out.scaling.scale[0] * count)
     fields = {"outer": outer, "count": count, "inner": inner, "in_zero": source.scaling.zero[0]}
-    scaling = writer.scaling(quantise.of_real(real, out.scaling))
+    scaling = writer.scaling(quantise.of_mean(source.scaling, out.scaling, count))
     layer = writer.structure("int8_mean", f"mean_{number}", {**fields, "scale": scaling})
     writer.calls.append(f"run_int8_mean({layer}, {pointers});")
 

@@ -69,6 +69,11 @@ def problems(graph: Graph) -> list[Problem]:
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         counts = f"{len(graph.inputs)} inputs and {len(graph.outputs)} outputs"
         found.append(Problem("the model", "its ends", f"{counts}; one of each is packed"))
+    for name in graph.inputs:
+        shape = graph.value(name).shape
+        if any(size < 1 for size in shape):
+            # nothing that follows is fixed either
+            return [Problem("the input", name, f"its size is not fixed: {list(shape)}")]
     for node in graph.nodes:
         why = _why_not(graph, node)
         if why is not None:

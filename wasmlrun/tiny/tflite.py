@@ -359,6 +359,17 @@ def _same(op: str) -> Callable[[Graph, Node, Table], None]:
     return convert
 
 
+def _dequantize(graph: Graph, node: Node, options: Table) -> None:
+    source = graph.value(node.inputs[0])
+    if source.dtype == "f16" and source.data is not None:
+        # weights that are stored as halves
+        out = graph.value(node.outputs[0])
+        out.data = source.data.astype(np.float32)
+        return
+    node.op = "dequantize"
+    graph.nodes.append(node)
+
+
 _CONVERTERS: dict[str, Callable[[Graph, Node, Any], None]] = {
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": _convolution,
@@ -385,6 +396,6 @@ _CONVERTERS: dict[str, Callable[[Graph, Node, Any], None]] = {
     "SPLIT": _split,
     "SPLIT_V": _split,
     "QUANTIZE": _same("quantize"),
-    "DEQUANTIZE": _same("dequantize"),
+    "DEQUANTIZE": _dequantize,
     "CAST": _same("cast"),
 }

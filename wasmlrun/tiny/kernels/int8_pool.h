@@ -8,6 +8,7 @@
 typedef struct {
   window shape;
   int low, high;
+  int had_no_sign; /* whether the file's bytes are 128 higher, which decides how halves are rounded */
 } int8_pool;
 
 /* The part of a window that lies in the picture. */
@@ -21,7 +22,7 @@ INLINE seen seen_at(const window *w, int y, int x) {
                 min_int(left + w->kernel_w, w->in_w)};
 }
 
-/* A mean keeps the scale: rounded half away from zero. */
+/* A mean keeps the scale: rounded half away from the file's zero. */
 static void run_int8_average_pool(const int8_pool *l, const int8_t *in, int8_t *out) {
   const window *w = &l->shape;
   for (int batch = 0; batch < w->batch; batch++, in += w->in_h * w->in_w * w->in_c)
@@ -33,8 +34,9 @@ static void run_int8_average_pool(const int8_pool *l, const int8_t *in, int8_t *
           int32_t sum = 0;
           for (int i = s.top; i < s.bottom; i++)
             for (int j = s.left; j < s.right; j++) sum += in[(i * w->in_w + j) * w->in_c + c];
+          if (l->had_no_sign) sum += 128 * count;
           sum = sum > 0 ? (sum + count / 2) / count : (sum - count / 2) / count;
-          out[c] = bounded(sum, l->low, l->high);
+          out[c] = bounded(l->had_no_sign ? sum - 128 : sum, l->low, l->high);
         }
       }
 }
