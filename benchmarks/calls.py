@@ -27,7 +27,8 @@ from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.limits import Limits
 from wasmlrun.support.model_source import Encoding, ModelSource
-from wasmlrun.wasi_nn.session import GraphPool, Session
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 SHAPE, SIZE, ROUNDS = (1, 224, 224, 3), 602_112, 200
 DATA = 65536

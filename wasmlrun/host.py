@@ -21,7 +21,8 @@ from wasmlrun.support.limits import Limits
 from wasmlrun.support.model_source import ModelSource
 from wasmlrun.support.records import NOTHING, Record
 from wasmlrun.trace.spans import span
-from wasmlrun.wasi_nn.session import GraphPool, Session
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 if TYPE_CHECKING:
     from wasmlrun.sandbox.outcome import GuestRun

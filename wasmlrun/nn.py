@@ -15,7 +15,9 @@ from wasmlrun.wasi_nn.core import (
     is_legacy,
     provides,
 )
-from wasmlrun.wasi_nn.session import GraphPool, NnErrno, NnError, Session
+from wasmlrun.wasi_nn.errors import NnErrno, NnError
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 __all__ = [
     "LEGACY_MODULE",

@@ -33,7 +33,8 @@ from wasmlrun.support.errors import WasmlrunError
 from wasmlrun.support.limits import Limits
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.wasi_nn import core
-from wasmlrun.wasi_nn.session import GraphPool, Session
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 PAGES = 4
 # limits end the guest, and its other calls would not be made

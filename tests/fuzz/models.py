@@ -19,7 +19,9 @@ from wasmlrun.support.errors import WasmlrunError
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.support.tensor import Tensor, byte_size
 from wasmlrun.vision.labels import probabilities, rank
-from wasmlrun.wasi_nn.session import GraphPool, NnError, Session
+from wasmlrun.wasi_nn.errors import NnError
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 MOST_INPUT = 16 << 20
 """Bytes of an input that is still computed with."""

@@ -36,7 +36,8 @@ from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.errors import WasmlrunError
 from wasmlrun.support.limits import Limits
 from wasmlrun.support.model_source import Encoding, ModelSource
-from wasmlrun.wasi_nn.session import GraphPool, Session
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 _SAMPLES = Path(__file__).parents[2] / "samples"
 _MODEL = ModelSource(Encoding.ONNX, (b"\x08one",))

@@ -17,7 +17,8 @@ from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.limits import Limits
 from wasmlrun.support.model_source import ModelSource
-from wasmlrun.wasi_nn.session import GraphPool, Session
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 BY_CALLS = ("0.2.0-rc-2024-06-25", "0.2.0-rc-2024-08-19")
 BY_LIST = ("0.2.0-rc-2024-10-28",)

@@ -18,7 +18,8 @@ from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.limits import Limits
 from wasmlrun.support.model_source import ModelSource
-from wasmlrun.wasi_nn.session import GraphPool, Session
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 PAGE = 65536
 # where a script keeps what it is told to write; the log of error numbers is at the end

@@ -15,7 +15,9 @@ from kit.outcome import Outcome
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.model_source import Encoding, ModelSource
-from wasmlrun.wasi_nn.session import GraphPool, NnErrno, NnError, Session
+from wasmlrun.wasi_nn.errors import NnErrno, NnError
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 ONE, TWO = b"\x08one", b"\x08two"
 

@@ -19,7 +19,7 @@ from wasmlrun.support.errors import BadFile, BadModel, WorkerFailed
 from wasmlrun.support.model_source import Encoding
 from wasmlrun.support.tensor import DType, Tensor
 from wasmlrun.vision.labels import Prediction
-from wasmlrun.wasi_nn.session import NnErrno, NnError
+from wasmlrun.wasi_nn.errors import NnErrno, NnError
 
 PAIRS = [("cat", 0.7), ("dog", 0.2)]
 

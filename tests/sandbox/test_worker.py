@@ -23,7 +23,8 @@ from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.errors import BadWorker, LimitExceeded, WasmlrunError, WorkerFailed
 from wasmlrun.support.limits import Limits
-from wasmlrun.wasi_nn.session import GraphPool, Session
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 
 @pytest.fixture

@@ -33,7 +33,8 @@ from wasmlrun.support.limits import (
     exceeded,
     lowered,
 )
-from wasmlrun.wasi_nn.session import GraphPool, Session
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 NAME, DIMS, TENSOR, BUILDERS, OUT = 16, 32, 64, 128, 256
 LOAD: Call = ("load_by_name", NAME, 1, OUT)

@@ -314,4 +314,6 @@ def test_a_program_without_wasi_nn_has_stages_alone(
     trace = tmp_path / "trace.json"
     assert invoke("run", make_worker(tmp_path, program("")), "--trace", trace).code == 0
     assert events(trace) == []
-    assert {span["name"] for span in events(trace, "stage")} == {"worker", "run"}
+    # a program that is new is compiled; so small a one may have been met before
+    names = {span["name"] for span in events(trace, "stage")}
+    assert names - {"compile"} == {"worker", "run"}

@@ -42,7 +42,8 @@ from wasmlrun.support.model_source import Encoding, ModelSource, read_model
 from wasmlrun.support.tensor import DType, Tensor
 from wasmlrun.wasi_nn import adapter
 from wasmlrun.wasi_nn import component as binding
-from wasmlrun.wasi_nn.session import GraphPool, Session
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 VERSIONS = (*BY_CALLS, *BY_LIST)
 NEWEST = BY_LIST[0]

@@ -17,7 +17,9 @@ from wasmlrun.support.errors import LimitExceeded
 from wasmlrun.support.limits import Limits
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.support.tensor import DType, Tensor
-from wasmlrun.wasi_nn.session import GraphPool, NnErrno, NnError, Session
+from wasmlrun.wasi_nn.errors import NnErrno, NnError
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 MODEL = ModelSource(Encoding.GGML, (b"GGUFmodel",))
 

@@ -153,7 +153,7 @@ def test_an_engine_that_refuses_is_a_runtime_error(
 
 
 def test_no_error_number_is_beyond_those_of_the_specification() -> None:
-    from wasmlrun.wasi_nn.session import NnErrno
+    from wasmlrun.wasi_nn.errors import NnErrno
 
     assert sorted(NnErrno) == list(range(1, 9))
     # these mean the same since the crate's version 0.2

@@ -24,7 +24,8 @@ from kit.fakes import FakeEngine
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.limits import Limits
-from wasmlrun.wasi_nn.session import GraphPool, Session
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 
 def test_wasmedge_load_by_name_with_config(play: Player) -> None:

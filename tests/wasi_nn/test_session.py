@@ -14,7 +14,9 @@ from wasmlrun.engines.protocol import Port
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.support.tensor import DType, Tensor
-from wasmlrun.wasi_nn.session import GraphPool, NnErrno, NnError, Session
+from wasmlrun.wasi_nn.errors import NnErrno, NnError
+from wasmlrun.wasi_nn.graphs import GraphPool
+from wasmlrun.wasi_nn.session import Session
 
 ONNX = ModelSource(Encoding.ONNX, (b"\x08one",))
 OTHER = ModelSource(Encoding.ONNX, (b"\x08two",))

@@ -12,7 +12,8 @@ from wasmlrun.support.errors import BadModel
 from wasmlrun.support.limits import exceeded
 from wasmlrun.support.tasks import Task
 from wasmlrun.trace.spans import span
-from wasmlrun.wasi_nn.session import NnError, check_allowed
+from wasmlrun.wasi_nn.errors import NnError
+from wasmlrun.wasi_nn.session import check_allowed
 
 if TYPE_CHECKING:
     from wasmlrun.engines.protocol import Graph

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from wasmlrun.sandbox.http_requests import Answer, HttpFault, Request, Sender
 from wasmlrun.support.errors import WorkerFailed
 from wasmlrun.wasi_nn.core import GuestMemory
-from wasmlrun.wasi_nn.session import NnError
+from wasmlrun.wasi_nn.errors import NnError
 from wasmlrun.wasmtime_c import Caller, Linker
 
 MODULE, NAME, ARITY = "http", "send-http-request", 11

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wasmlrun.support.errors import BadModel, WorkerFailed
 from wasmlrun.support.records import Record
 from wasmlrun.support.tensor import Tensor
-from wasmlrun.wasi_nn.session import NnError
+from wasmlrun.wasi_nn.errors import NnError
 
 
 class GuestRun(Record):

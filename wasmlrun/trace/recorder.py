@@ -23,7 +23,7 @@ from typing import Any
 
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.tensor import DType, Tensor, describe
-from wasmlrun.wasi_nn.session import NnError
+from wasmlrun.wasi_nn.errors import NnError
 
 _TAIL = b"\n]\n"
 

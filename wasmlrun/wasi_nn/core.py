@@ -20,7 +20,8 @@ from functools import partial
 
 from wasmlrun.support.model_source import Encoding
 from wasmlrun.support.tensor import DType, Tensor
-from wasmlrun.wasi_nn.session import NnErrno, NnError, Session
+from wasmlrun.wasi_nn.errors import NnErrno, NnError
+from wasmlrun.wasi_nn.session import Session
 from wasmlrun.wasmtime_c import Caller, Linker
 
 MODULE = "wasi_ephemeral_nn"

@@ -7,60 +7,28 @@ in it.
 
 from __future__ import annotations
 
-import threading
 import time
-from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from enum import IntEnum
 from typing import Protocol
 
 from wasmlrun.engines.language import LanguageGraph
-from wasmlrun.engines.pool import EnginePool
 from wasmlrun.engines.protocol import (
     Context,
-    Engine,
     EngineError,
     Graph,
     NoEngineError,
     OutOfMemoryError,
-    Port,
 )
-from wasmlrun.supervisor.stages import Board, Stage
+from wasmlrun.supervisor.stages import Stage
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.limits import Limits, exceeded
 from wasmlrun.support.model_source import Encoding, ModelSource, source_of
-from wasmlrun.support.tensor import DType, Tensor, byte_size, describe
+from wasmlrun.support.tensor import Tensor, describe
 from wasmlrun.wasi_nn.conversation import PROMPT, Conversation, Ended, Ending
-
-
-class NnErrno(IntEnum):
-    """WASI-NN's error numbers (crate 0.5 and later; 1, 4 and 5 mean the same since 0.2)."""
-
-    INVALID_ARGUMENT = 1
-    INVALID_ENCODING = 2
-    MISSING_MEMORY = 3
-    BUSY = 4
-    RUNTIME_ERROR = 5
-    UNSUPPORTED_OPERATION = 6
-    TOO_LARGE = 7
-    NOT_FOUND = 8
-
-
-class NnError(Exception):
-    """A WASI-NN call that failed: a number for the guest and a sentence for the person."""
-
-    def __init__(self, errno: NnErrno | Ending, message: str, *, model: bool = False) -> None:
-        super().__init__(message)
-        self.errno = errno
-        self.message = message
-        self.model = model
-        """Whether the model is to blame rather than the guest."""
-
-    @property
-    def is_fault(self) -> bool:
-        """Whether something went wrong; the end of a text is no fault."""
-        return self.errno is not Ending.END_OF_SEQUENCE
+from wasmlrun.wasi_nn.errors import NnErrno, NnError
+from wasmlrun.wasi_nn.fitting import fitted, port_of
+from wasmlrun.wasi_nn.graphs import GraphPool
 
 
 class Observer(Protocol):
@@ -77,60 +45,6 @@ class Observer(Protocol):
 
 
 _PRELOAD = b"preload:"
-KEPT_GRAPHS = 4
-"""Graphs that nobody uses at the moment and that the next image's guest may load again."""
-
-
-class GraphPool:
-    """Loaded graphs, shared by the instances of one command: equal bytes are compiled once."""
-
-    def __init__(self, engines: EnginePool, board: Board) -> None:
-        self.engines = engines
-        """What loads them."""
-        self.board = board
-        """Where it is said what native code is at work on."""
-        self._lock = threading.Lock()
-        self._graphs: dict[tuple[str, str, Encoding, str], Graph] = {}
-        self._users: dict[int, int] = {}
-
-    def load(
-        self,
-        source: ModelSource,
-        engine: Engine,
-        device: str,
-        underway: Callable[[], None] = lambda: None,
-    ) -> Graph:
-        """The graph of these bytes on this device, until it is released. Raises EngineError.
-
-        `underway` is the engine's.
-        """
-        key = (engine.about.name, source.sha256, source.encoding, device)
-        with self._lock:
-            graph = self._graphs.pop(key, None)
-            if graph is None:
-                what = f"a {source.encoding.value} model of {source.size} bytes"
-                with self.board.doing(Stage.MODEL, what):
-                    graph = engine.load(source, device, underway)
-            self._graphs[key] = graph  # last: the one used most recently
-            self._users[id(graph)] = self._users.get(id(graph), 0) + 1
-            return graph
-
-    def release(self, graph: Graph) -> None:
-        """One user less; graphs without any are freed but for the few used last."""
-        with self._lock:
-            self._users[id(graph)] -= 1
-            unused = [k for k, g in self._graphs.items() if not self._users[id(g)]]
-            for key in unused[:-KEPT_GRAPHS]:
-                dropped = self._graphs.pop(key)
-                del self._users[id(dropped)]
-                dropped.close()
-
-    def close(self) -> None:
-        """Free every graph that was loaded."""
-        with self._lock:
-            for graph in self._graphs.values():
-                graph.close()
-            self._graphs.clear()
 
 
 class _OpenContext:
@@ -264,13 +178,13 @@ class Session:
 
     def _set_input(self, context: int, index: int | str, tensor: Tensor) -> None:
         opened = self._context(context, "set_input")
-        number, port = _port(opened.graph.inputs, index, "set_input", "input")
+        number, port = port_of(opened.graph.inputs, index, "set_input", "input")
         self.admit_tensor(len(tensor.data), instead_of=opened.given.get(number, 0))
         try:
             if isinstance(opened.context, Conversation):
                 opened.context.set_input(number, bytes(tensor.data))
             else:
-                opened.context.set_input(number, self._fit(tensor, port))
+                opened.context.set_input(number, fitted(tensor, port, self._is_interleaved))
         except EngineError as e:
             raise self._failed("set_input", e) from e
         opened.given[number] = len(tensor.data)
@@ -331,7 +245,7 @@ class Session:
         # what is told of a prompt is known before anything was computed
         if not opened.computed and talk is None:
             raise NnError(NnErrno.RUNTIME_ERROR, "get_output: nothing was computed yet")
-        number, _ = _port(opened.graph.outputs, index, "get_output", "output")
+        number, _ = port_of(opened.graph.outputs, index, "get_output", "output")
         try:
             if talk is not None and single:
                 tensor = talk.output_single(number)
@@ -462,6 +376,9 @@ class Session:
             raise exceeded("process_memory", self._limits.process_memory, f"{what}: {error}")
         return NnError(NnErrno.RUNTIME_ERROR, f"{what}: {error}", model=model)
 
+    def _is_interleaved(self, tensor: Tensor) -> bool:
+        return self._nhwc_input or (self._interleaved is not None and self._interleaved(tensor))
+
     def _new_handle(self) -> int:
         handle = self._next_handle
         self._next_handle += 1
@@ -479,35 +396,6 @@ class Session:
             raise NnError(NnErrno.INVALID_ARGUMENT, f"{what}: {handle} is no execution context")
         return context
 
-    def _fit(self, tensor: Tensor, port: Port) -> Tensor:
-        """The tensor as the port wants it: checked, and relabelled where the bytes agree."""
-        expected = describe(port.shape, port.dtype)
-        size = byte_size(tensor.shape, tensor.dtype)
-        if len(tensor.data) != size:
-            raise NnError(
-                NnErrno.INVALID_ARGUMENT,
-                f"set_input: {describe(tensor.shape, tensor.dtype)} takes {size} bytes, "
-                f"{len(tensor.data)} given (the model expects {expected})",
-            )
-        if self._nhwc_input or (self._interleaved is not None and self._interleaved(tensor)):
-            tensor = _from_interleaved(tensor, port)
-        if not port.declared:
-            return tensor
-        if not _same_elements(tensor.dtype, port.dtype):
-            raise NnError(
-                NnErrno.INVALID_ARGUMENT,
-                f"set_input: the model expects {expected}, given was {tensor} – "
-                "the element type differs",
-            )
-        shape = _fitting_shape(tensor.shape, port.shape)
-        if shape is None:
-            raise NnError(
-                NnErrno.INVALID_ARGUMENT,
-                f"set_input: the model expects {expected}, given was {tensor} – the shape differs"
-                + _layout_remedy(tensor.shape, port.shape),
-            )
-        return Tensor(shape, port.dtype, tensor.data)
-
 
 def check_allowed(source: ModelSource, allowed: Collection[str] | None, what: str) -> None:
     """Refuse a model with a file whose digest is not on the list. Raises NnError."""
@@ -522,68 +410,3 @@ def check_allowed(source: ModelSource, allowed: Collection[str] | None, what: st
                 f"({listed})",
                 model=True,
             )
-
-
-def _port(ports: Sequence[Port], index: int | str, what: str, side: str) -> tuple[int, Port]:
-    if isinstance(index, int):
-        if 0 <= index < len(ports):
-            return index, ports[index]
-    else:
-        for number, port in enumerate(ports):
-            if port.name == index:
-                return number, port
-        # hosts of the component model also number inputs and outputs: "0", "1"
-        # (few digits: Python refuses to read a number of thousands)
-        short = len(index) < 10 and index.isascii() and index.isdigit()
-        if short and int(index) < len(ports):
-            return int(index), ports[int(index)]
-    names = ", ".join(f"{n} {port.name}" for n, port in enumerate(ports))
-    raise NnError(
-        NnErrno.INVALID_ARGUMENT, f"{what}: the model has no {side} {index} (it has: {names})"
-    )
-
-
-def _same_elements(given: DType, wanted: DType) -> bool:
-    """WASI-NN has no i8 and no bool: u8 stands for any type of one byte."""
-    return given is wanted or (given is DType.U8 and wanted.size == 1)
-
-
-def _fitting_shape(given: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[int, ...] | None:
-    """The given shape as the model's rank has it, None when it does not fit.
-
-    Some hosts never look at dims, so guests leave out, or add, sizes of 1 in front.
-    """
-    core = given
-    while len(core) > len(wanted) and core[0] == 1:
-        core = core[1:]
-    core = (1,) * (len(wanted) - len(core)) + core
-    fits = len(core) == len(wanted) and all(w in (-1, g) for g, w in zip(core, wanted, strict=True))
-    return core if fits else None
-
-
-def _layout_remedy(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
-    """What may help where channels come first and the model has them last."""
-    if len(given) != 4 or given[1] not in (1, 3, 4):
-        return ""
-    n, c, h, w = given
-    if _fitting_shape((n, h, w, c), wanted) is None:
-        return ""
-    return "; for a guest built for a host of before mid-2024: --input-layout nhwc"
-
-
-def _from_interleaved(tensor: Tensor, port: Port) -> Tensor:
-    """Undo the old hosts' confusion: dims say N,C,H,W and the bytes are N,H,W,C."""
-    if len(tensor.shape) != 4 or tensor.shape[1] not in (1, 3, 4):
-        return tensor
-    n, c, h, w = tensor.shape
-    if len(port.shape) == 4 and port.shape[3] == c and port.shape[1] in (h, -1):
-        return Tensor((n, h, w, c), tensor.dtype, tensor.data)
-    elements = array({1: "B", 2: "H", 4: "I", 8: "Q"}[tensor.dtype.size])
-    elements.frombytes(tensor.data)
-    planes = array(elements.typecode)
-    pixels = h * w * c
-    for start in range(0, n * pixels, pixels):
-        sample = elements[start : start + pixels]
-        for channel in range(c):
-            planes.extend(sample[channel::c])
-    return Tensor(tensor.shape, tensor.dtype, planes.tobytes())
