@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import struct
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
@@ -131,6 +132,32 @@ def test_pages_ask_nothing_of_others(served: Served) -> None:
         addresses = set(re.findall(r"https?://[^\s\"'`)]*", reply.body.decode()))
         assert addresses <= {"http://www.w3.org/2000/svg"}, path
     assert served.get("/web/../page.py").status == 404
+
+
+def test_a_folder_of_models_serves_all_of_them(
+    colours: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        for suffix in (".xml", ".bin"):
+            shutil.copy(colours.with_suffix(suffix), tmp_path / name / f"{name}{suffix}")
+    with Served("--model", tmp_path, "--processes", "1", env=environment, cwd=tmp_path) as server:
+        names = [model["name"] for model in server.get("/models").json["models"]]
+        assert names == ["first", "second"]
+        assert server.get("/v2/models/second").json["inputs"][0]["shape"] == [1, 4, 4, 3]
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from click.testing import CliRunner
+
+    from wasmlrun.commands import serve
+    from wasmlrun.support.errors import UsageFault
+
+    monkeypatch.setattr(serve, "_NEEDED", ("json", "no_such_package"))
+    done = CliRunner().invoke(serve.command, [])
+    assert isinstance(done.exception, UsageFault)
+    assert done.exception.message == "serve needs what is not installed: no_such_package"
+    assert done.exception.hint == "pip install 'wasmlrun[serve]'"
 
 
 # --- Open Inference Protocol --------------------------------------------------------------------

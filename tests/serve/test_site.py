@@ -285,6 +285,24 @@ def test_a_client_that_leaves_ends_its_guest(served: Served) -> None:
     assert 'wasmlrun_requests_total{route="gone",status="499"}' in metrics
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="descriptors are counted in /proc")
+def test_requests_leave_no_descriptors_behind(served: Served) -> None:
+    def held() -> list[int]:
+        processes = [served.pid, *served.children()]
+        return sorted(len(list(Path(f"/proc/{p}/fd").iterdir())) for p in processes)
+
+    def many(count: int) -> None:
+        for _ in range(count):
+            assert served.get("/").status == 200
+            assert served.get("/trap").status == 500
+            assert served.get("/style.css").status == 200
+
+    many(10)
+    before = held()
+    many(60)
+    assert held() == before
+
+
 def test_sigterm_lets_what_runs_come_to_its_end(folder: Path, environment: dict[str, str]) -> None:
     import threading
 

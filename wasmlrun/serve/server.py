@@ -43,6 +43,7 @@ from wasmlrun.support.records import NOTHING, Record
 MAX_ANSWER = 256 * MIB
 """Bytes of a child's answer."""
 BACKLOG = 2048
+MAX_CONNECTIONS = 4096
 
 
 class Order(Record):
@@ -147,7 +148,18 @@ def _config(app: App, order: Order) -> uvicorn.Config:
         timeout_keep_alive=15,
         timeout_graceful_shutdown=int(order.drain),
         backlog=BACKLOG,
+        limit_concurrency=_most_connections(),
     )
+
+
+def _most_connections() -> int:
+    """As many as descriptors are left for, beside those of the children and of files."""
+    try:
+        import resource
+    except ImportError:
+        return MAX_CONNECTIONS
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if soft < 0 else max(16, min(MAX_CONNECTIONS, soft - 200))
 
 
 def _child(order: Order, messages: Messages) -> Child:
