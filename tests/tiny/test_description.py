@@ -14,6 +14,7 @@ from wasmlrun.tiny import description
 EMPTY = b"\0asm\x01\0\0\0"
 ABOUT: dict[str, Any] = {
     "model": {"name": "m", "sha256": "0" * 64},
+    "input": {"shape": [1, 4, 6, 3], "dtype": "f32"},
     "label_offset": -1,
     "picture": {
         "size": [4, 6],
@@ -70,6 +71,8 @@ def test_other_files_are_not_packed(tmp_path: Path) -> None:
         {"model": "m"},
         {"model": {"name": ""}},
         {"label_offset": "none"},
+        {"input": "all of it"},
+        {"input": {"shape": ["4"], "dtype": "f32"}},
         {"schema": 2},
     ],
 )

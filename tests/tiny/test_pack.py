@@ -64,6 +64,9 @@ def test_packed_classified_run_and_looked_at(
         done = run_cli(["run", "c.wasm"], stdin=wrong, cwd=written)
         assert done.code == 1
         assert "not the tensor that this model takes: 1×8×8×3 u8, 192 bytes" in done.stderr
+    done = run_cli(["inspect", "c.wasm"], cwd=written)
+    assert "model inside\tcolours, takes 1×8×8×3 u8" in done.stdout
+    assert "suggestion" not in done.stdout
     # the C that was kept
     layers = (written / "c-c" / "layers.h").read_text()
     assert "run_int8_average_pool(&average_pool_1" in layers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from wasmlrun.supervisor.stages import Board, Stage
 from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadFile, BadWorker
 from wasmlrun.support.limits import MAX_MODEL_BYTES
+from wasmlrun.tiny import description
 
 if TYPE_CHECKING:
     from wasmlrun.models.info import ModelInfo
@@ -52,6 +53,8 @@ class ProgramFacts:
     obstacles: list[str] = field(default_factory=list)
     """Why it cannot be run here, apart from missing imports."""
     suggestion: str = ""
+    packed: Mapping[str, Any] | None = None
+    """What a module with its model inside says of itself."""
 
     @property
     def missing(self) -> list[str]:
@@ -127,7 +130,11 @@ def program(path: Path, code: bytes) -> ProgramFacts:
         if isinstance(found, CoreModule)
         else _of_component(path, code, found)
     )
-    facts.suggestion = suggest.for_program(path, code, facts)
+    if description.is_packed(path):
+        # it needs no manifest
+        facts.packed = description.read(path).about
+    else:
+        facts.suggestion = suggest.for_program(path, code, facts)
     return facts
 
 

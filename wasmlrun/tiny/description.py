@@ -119,6 +119,9 @@ def _checked(found: Description) -> None:
     """Raise an error of the kind that `read` tells where something is missing."""
     if not found.model:
         raise ValueError("its model has no name")
+    given = found.about["input"]
+    if not all(isinstance(n, int) for n in given["shape"]) or not isinstance(given["dtype"], str):
+        raise ValueError("its input is no shape and type")
     settings = found.settings
     if settings is None:
         return

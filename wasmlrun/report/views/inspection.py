@@ -58,6 +58,12 @@ def _program(facts: ProgramFacts) -> tuple[Object, Lines]:
     lines: Lines = [("file", str(facts.path)), ("kind", facts.kind), ("size", _size(facts.size))]
     lines.append(("runs here", "yes" if runs else "no"))
     lines += [("obstacle", obstacle) for obstacle in facts.obstacles]
+    if facts.packed is not None:
+        record["packed"] = dict(facts.packed)
+        given = facts.packed.get("input", {})
+        shape = "×".join(map(str, given.get("shape", ())))
+        inside = f"{facts.packed['model']['name']}, takes {shape} {given.get('dtype', '')}"
+        lines.append(("model inside", inside.strip()))
     lines.append(("WASI-NN", facts.wasi_nn or "not used"))
     for group in facts.groups:
         lines.append(("imports", f"{group.world}: {', '.join(map(_short, group.imports))}"))
