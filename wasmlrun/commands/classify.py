@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wasmlrun.support.errors import WasmlrunError
     from wasmlrun.support.messages import Messages
     from wasmlrun.trace.recorder import Trace
+    from wasmlrun.vision.source import ImageSource
 
 
 TOP = 5
@@ -60,7 +61,7 @@ def classify_images(
 ) -> int:
     """Classify images with a WebAssembly worker and print the top-k labels.
 
-    IMAGE is a file, or - for standard input.
+    IMAGE is a file, an https:// address, or - for standard input.
     """
     from functools import partial
 
@@ -102,9 +103,16 @@ def classify_images(
             # here and not in the child: it may ask, and the time limit is not for it
             interpreter(Path(worker), messages, install=install)
         recorder = trace_from(trace, messages)
+        fetched: Mapping[str, ImageSource] = {}
+        if any("://" in name for name in images):
+            from wasmlrun.models.progress import watching
+            from wasmlrun.pipeline.fetched import fetch_images
+
+            with watching(messages) as watcher:
+                fetched = fetch_images(images, watcher)
 
         def work(board: Board) -> int:
-            from wasmlrun.vision.source import missing, none_is_there
+            from wasmlrun.vision.source import ImageFile, missing, none_is_there
 
             def deliver(tell: Callable[[], int]) -> None:
                 out.through = False
@@ -116,15 +124,25 @@ def classify_images(
                 finally:
                     out.through = True
 
-            if none_is_there(images):  # the cheapest and commonest mistake, told before all others
+            # the cheapest and commonest mistake, told before all others
+            if not fetched and none_is_there(images):
                 return max(report.fail(missing(name), name) for name in images)
             return report.attempt(
-                lambda: _work(images, worker, wanted, board, report, messages, recorder, deliver)
+                lambda: _work(
+                    [fetched.get(name) or ImageFile(name) for name in images],
+                    worker,
+                    wanted,
+                    board,
+                    report,
+                    messages,
+                    recorder,
+                    deliver,
+                )
             )
 
         elsewhere = models_elsewhere(wanted)
         fence = fence_for(
-            files=(*images, wanted.labels),
+            files=(*(name for name in images if name not in fetched), wanted.labels),
             worker=worker,
             manifest=wanted.manifest,
             models=[wanted.model, *(named.words for named in elsewhere)],
@@ -198,7 +216,7 @@ def _check_score(least: float | None) -> None:
 
 
 def _work(
-    images: Sequence[str],
+    images: Sequence[ImageSource],
     worker: str | None,
     wanted: Wanted,
     board: Board,
@@ -253,11 +271,9 @@ def _work(
         max_pixels=wanted.max_pixels or MAX_PIXELS,
     )
     from wasmlrun.pipeline.per_command import classify
-    from wasmlrun.vision.source import ImageFile
 
     host = Host(GraphPool(engines, board), cache, recorder)
-    found = [ImageFile(name) for name in images]
-    return classify(found, plan, options, host, report, messages, deliver)
+    return classify(images, plan, options, host, report, messages, deliver)
 
 
 def _brings_its_model(worker: str | None) -> bool:

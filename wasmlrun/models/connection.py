@@ -38,6 +38,8 @@ class Transfer:
     """Wait before the first retry; doubled for each one after it."""
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
+    most: int = 16 * 1024**3
+    """Bytes of a file whose size nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)

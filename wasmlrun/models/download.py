@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from urllib3.util.retry import RequestHistory
 
 CHUNK = 64 * 1024
-MAX_BYTES = 16 * 1024**3
-"""For a file whose size nobody knows."""
 MAX_RETRY_AFTER = 60.0
 DIGEST_HINT = "give the file's digest with --sha256, so that it can be checked"
 MIRROR_HINT = (
@@ -282,7 +280,7 @@ class _Fetch:
     def _write(self, out: BinaryIO, chunk: bytes, total: int | None) -> None:
         done = out.tell() + len(chunk)
         # before it is written: a server that never stops must not fill the disk
-        if done > (self._file.size if self._file.size is not None else MAX_BYTES):
+        if done > (self._file.size if self._file.size is not None else self._transfer.most):
             self._restart(out)
             raise self._too_large()
         out.write(chunk)
@@ -291,7 +289,7 @@ class _Fetch:
 
     def _check_size(self, size: int) -> None:
         if self._file.size is None:
-            if size > MAX_BYTES:
+            if size > self._transfer.most:
                 raise self._too_large()
         elif size != self._file.size:
             raise DownloadFailed(
@@ -301,7 +299,7 @@ class _Fetch:
             )
 
     def _too_large(self) -> DownloadFailed:
-        limit = self._file.size if self._file.size is not None else MAX_BYTES
+        limit = self._file.size if self._file.size is not None else self._transfer.most
         return DownloadFailed(
             f"{self._address} sends more than the {limit} bytes that it may have",
             "nothing was kept; try another mirror",
