@@ -28,6 +28,8 @@ class Grant(Record):
     interpreter: bool = False
     """Whether it runs a script: what it imports is not yet what the script uses, so what is not
     granted is refused when it is called."""
+    shown: str = ""
+    """What the guest is called in messages, where that is not its own file's name."""
     said_by: str = "the command line"
     """Where the user would change it."""
 

@@ -311,7 +311,10 @@ class Classifier:
         self._idle.append(linked)
         timings["inference"] = run.inference_seconds * 1000
         if run.exit_code != 0:
-            raise explain(run, f"worker {plan.worker.name} exited with code {run.exit_code}")
+            raise explain(
+                run,
+                f"worker {plan.grant.shown or plan.worker.name} exited with code {run.exit_code}",
+            )
         return run
 
     def _linked(self) -> LinkedWorker:

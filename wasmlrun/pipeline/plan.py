@@ -166,7 +166,9 @@ def interpreted(worker: Path, grant: Grant) -> tuple[Path, Grant]:
     from wasmlrun.toolkit import interpreters
 
     given = {**grant.environ, **interpreters.handed_over(worker)}
-    return interpreters.runtime_of(worker), replace(grant, environ=given, interpreter=True)
+    return interpreters.runtime_of(worker), replace(
+        grant, environ=given, interpreter=True, shown=worker.name
+    )
 
 
 def find_manifest(wishes: Wishes, worker: Path) -> Manifest | None:

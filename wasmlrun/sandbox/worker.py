@@ -126,7 +126,7 @@ class LinkedWorker:
         heard = Heard(stderr or (lambda data: None))
         setup = setup_of(
             self._grant,
-            [self._path.name, *arguments],
+            [self._name, *arguments],
             environ,
             output,
             stdin=stdin,
@@ -162,6 +162,10 @@ class LinkedWorker:
             session.inference_seconds if session else 0.0,
         )
 
+    @property
+    def _name(self) -> str:
+        return self._grant.shown or self._path.name
+
     def _memory_is_full(self, limits: Limits) -> bool:
         # wasmtime denies memory without telling the host: a guest that failed with nearly all
         # it may have is taken to have failed for want of more
@@ -194,8 +198,8 @@ class LinkedWorker:
         name = trapped.limit or limit_hit(why)
         if name is not None:
             value = getattr(limits, name)
-            return exceeded(name, value, f"worker {self._path.name} wants more ({why})")
-        return WorkerFailed(f"worker {self._path.name} trapped: {why}")
+            return exceeded(name, value, f"worker {self._name} wants more ({why})")
+        return WorkerFailed(f"worker {self._name} trapped: {why}")
 
 
 def _program(runtime: Runtime, path: Path) -> Program:

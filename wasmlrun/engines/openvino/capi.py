@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Sequence
 from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p
@@ -182,10 +183,15 @@ def reason(text: str) -> str:
         if line
         and not line.startswith(("Exception from ", "Check '"))
         and line != "[ GENERAL_ERROR ]"
+        and not re.fullmatch(r"FrontEnd API failed with \w+:?", line)
     ]
     if not kept:
         kept = [line for line in lines if line]
-    return "; ".join(dict.fromkeys(kept))[:400] or "OpenVINO gave no reason"
+    said = "; ".join(dict.fromkeys(kept))[:400] or "OpenVINO gave no reason"
+    # which front ends it has, and by which endings it looks for them, helps nobody
+    said = re.sub(r"Unable to read the model: .*", "no format that OpenVINO reads", said)
+    said = re.sub(r"No translator found for (\w+) node\.", r"it has no operation \1", said)
+    return re.sub(r"^TensorFlow Lite Frontend: ", "", said).rstrip(".")
 
 
 def library_identity() -> str:

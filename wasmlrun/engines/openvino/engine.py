@@ -187,7 +187,8 @@ class OpenVINO:
                 return lib.make("ov_core_read_model", core, _path(path), None)
             except EngineError as e:
                 # the private file's name means nothing to anybody
-                raise type(e)(str(e).replace(f'"{path}"', "the file")) from e
+                said = str(e).replace(f'the model file "{path}"', "the file")
+                raise type(e)(said.replace(f'"{path}"', "the file")) from e
 
 
 class OpenVINOGraph:
