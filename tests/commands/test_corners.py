@@ -27,38 +27,41 @@ SAMPLES = Path(__file__).parents[2] / "samples"
 
 def prepared(language: str, outside: dict[str, str]) -> dict[str, str]:
     """Variables with which the prepared interpreter of a language is found, or a skip."""
-    home = {k: v for k, v in outside.items() if k in ("HOME", "XDG_DATA_HOME")}
-    done = subprocess.run(
-        [sys.executable, "-m", "wasmlrun", "runtimes", "list"],
-        env={**os.environ, **home},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    ready = {line.split("\t")[0]: line.split("\t")[2] for line in done.stdout.splitlines()}
-    if ready[language] not in ("True", "ready"):
-        reason = f"no {RUNTIMES[language].what}: wasmlrun runtimes install {language}"
-        if os.environ.get("CI"):
-            install = [sys.executable, "-m", "wasmlrun", "runtimes", "install", language]
-            assert subprocess.run(install, env={**os.environ, **home}).returncode == 0, reason
-        else:
-            pytest.skip(reason)
-    return home
+    share = Path(outside.get("XDG_DATA_HOME") or Path(outside["HOME"]) / ".local" / "share")
+    data = {"WASMLRUN_DATA_DIR": str(share / "wasmlrun")}
+    command = [sys.executable, "-m", "wasmlrun", "runtimes"]
+
+    def state() -> str:
+        done = subprocess.run(
+            [*command, "list"],
+            env={**os.environ, **data},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        states = {line.split("\t")[0]: line.split("\t")[2] for line in done.stdout.splitlines()}
+        return states[language]
+
+    if state() != "ready":
+        if not os.environ.get("CI"):
+            pytest.skip(f"no {RUNTIMES[language].what}: wasmlrun runtimes install {language}")
+        subprocess.run([*command, "install", language], env={**os.environ, **data}, check=True)
+        assert state() == "ready"
+    return data
 
 
 # --- scripts ----------------------------------------------------------------------------------
 
 
 def test_a_script_needs_no_manifest(run_cli: CLI, tmp_path: Path, outside: dict[str, str]) -> None:
-    home = prepared("javascript", outside)
-    shutil.copy(SAMPLES / "workers" / "javascript" / "classify.js", tmp_path / "mine.js")
+    data = prepared("javascript", outside)
     script, dog = tmp_path / "mine.js", SAMPLES / "dog.jpg"
-    data = {**home, "WASMLRUN_DATA_DIR": str(Path(home["HOME"]) / ".local/share/wasmlrun")}
-    done = run_cli(["classify", dog, "--worker", script, "-k", "1"], env=home)
-    assert (done.code, done.stdout.split("\t")[1]) == (0, "dog"), done.stderr
-    model = ["--model", "mobilenet-cifar10"]
-    done = run_cli(["classify", dog, "--worker", script, "-k", "1", *model], env=data)
-    assert (done.code, done.stdout.split("\t")[1]) == (0, "dog"), done.stderr
+    shutil.copy(SAMPLES / "workers" / "javascript" / "classify.js", script)
+    words = ["classify", dog, "--worker", script, "-k", "1"]
+    for more in ([], ["--model", "mobilenet-cifar10"]):
+        done = run_cli([*words, *more], env=data)
+        assert done.code == 0, done.stderr
+        assert "dog" in done.stdout.split("\t")[1] or not more
 
 
 def test_check_takes_a_model(run_cli: CLI, make_worker: CLI, tmp_path: Path) -> None:
@@ -319,3 +322,78 @@ def test_inspect_writes_a_manifest_that_works(run_cli: CLI, tmp_path: Path) -> N
     assert read_manifest(manifest).name == "mine"
     done = run_cli(["classify", SAMPLES / "dog.jpg", "--worker", worker, "-k", "1"])
     assert (done.code, done.stdout.split("\t")[1]) == (0, "dog"), done.stderr
+
+
+# --- what a script ends with ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "text", "code", "said"),
+    [
+        ("python", "e.py", "import sys\nsys.exit(7)", 7, ""),
+        ("python", "e.py", "import sys\nsys.exit()", 0, ""),
+        ("python", "e.py", "import sys\nsys.exit('bad')", 1, "bad\n"),
+        ("ruby", "e.rb", "exit 0", 0, ""),
+        ("ruby", "e.rb", "exit 9", 9, ""),
+        ("ruby", "e.rb", "exit false", 1, ""),
+    ],
+)
+def test_a_scripts_exit_code_passes_through(
+    run_cli: CLI,
+    tmp_path: Path,
+    outside: dict[str, str],
+    language: str,
+    name: str,
+    text: str,
+    code: int,
+    said: str,
+) -> None:
+    home = prepared(language, outside)
+    (tmp_path / name).write_text(text)
+    done = run_cli(["run", tmp_path / name], env=home)
+    assert (done.code, done.stdout, done.stderr) == (code, "", said)
+
+
+def test_a_script_is_called_by_its_own_name(
+    run_cli: CLI, red_image: Path, tmp_path: Path, outside: dict[str, str]
+) -> None:
+    home = prepared("python", outside)
+    script = tmp_path / "mine.py"
+    script.write_text("raise ValueError('no')")
+    done = run_cli(["classify", red_image, "--worker", script], env=home)
+    assert done.code == 4
+    assert "error: worker mine.py exited with code 1" in done.stderr
+    script.write_text("import sys\nprint(sys.argv)")
+    assert run_cli(["run", script, "--", "a"], env=home).stdout == "['mine.py', 'a']\n"
+
+
+# --- what the engine says ------------------------------------------------------------------------
+
+
+def test_the_engines_sentences_are_ones() -> None:
+    from wasmlrun.engines.openvino.capi import reason
+
+    assert (
+        reason(
+            "Exception from src/x.cpp:1:\nFrontEnd API failed with OpConversionFailure:\n"
+            "No translator found for Convolution2DTransposeBias node.\n"
+        )
+        == "it has no operation Convolution2DTransposeBias"
+    )
+    assert (
+        reason(
+            'Unable to read the model: the file Please check that model format: ".onnx" is '
+            "supported and the model is correct. Available frontends: jax paddle onnx "
+        )
+        == "no format that OpenVINO reads"
+    )
+    assert reason("FrontEnd API failed with GeneralFailure:") != ""
+
+
+def test_a_damaged_model_is_told_in_a_sentence(run_cli: CLI, tmp_path: Path) -> None:
+    path = tmp_path / "junk.onnx"
+    path.write_bytes(b"\x08\x07junkjunkjunk")
+    done = run_cli(["models", "info", path])
+    assert done.code == 3
+    for word in ("frontend", "FrontEnd", "Please", ":;"):
+        assert word not in done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options, with_options
+from wasmlrun.commands.clickform import Named, verbosity_options, with_options
 from wasmlrun.commands.options import BACKEND, LIMITS
 
 PATH = click.Path(path_type=Path)
@@ -14,9 +14,9 @@ PATH = click.Path(path_type=Path)
 
 @click.command("bench", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("image")
-@click.option("--worker", metavar="FILE|NAME", help="As for classify.")
+@click.option("--worker", type=Named("workers"), metavar="FILE|NAME", help="As for classify.")
 @click.option("--manifest", type=PATH, metavar="FILE", help="As for classify.")
-@click.option("--model", metavar="FILE|NAME", help="As for classify.")
+@click.option("--model", type=Named("models_here"), metavar="FILE|NAME", help="As for classify.")
 @click.option(
     "-n",
     "runs",

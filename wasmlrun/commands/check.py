@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options, with_options
+from wasmlrun.commands.clickform import Named, verbosity_options, with_options
 from wasmlrun.commands.options import REPORT_FILES
 
 
 @click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("worker", metavar="WORKER")
-@click.option("--model", metavar="FILE|NAME", help="As for classify.")
+@click.argument("worker", type=Named("workers"), metavar="WORKER")
+@click.option("--model", type=Named("models_here"), metavar="FILE|NAME", help="As for classify.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object a case.")
 @click.option("--install", is_flag=True, help="For a script: prepare its interpreter if need be.")
 @with_options(*REPORT_FILES)

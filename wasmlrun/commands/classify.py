@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from wasmlrun.commands.reader import (
     Command,
     File,
     Flag,
+    Name,
     Number,
     Option,
     Whole,
@@ -289,19 +290,21 @@ command = Command(
     "classify",
     classify_images,
     (
-        Argument("images", "IMAGE...", many=True),
+        Argument("images", "IMAGE...", many=True, kind=Name()),
         Option(
             ("--worker",),
             "worker",
             "WebAssembly worker; its manifest is the .toml beside it. Default: the bundled worker.",
-            metavar="FILE|NAME",
+            Name("workers"),
+            "FILE|NAME",
         ),
         Option(("--manifest",), "manifest", "Manifest to use instead.", File(), "FILE"),
         Option(
             ("--model",),
             "model",
             "ONNX, TFLite, OpenVINO IR, frozen TensorFlow or PyTorch model; needs no manifest.",
-            metavar="[NAME=]FILE|NAME",
+            Name("models_here"),
+            "[NAME=]FILE|NAME",
         ),
         Option(("--labels",), "labels", "Label file, one label a line.", File(), "FILE"),
         Option(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from wasmlrun.commands import usage
 from wasmlrun.commands.reader import (
@@ -21,6 +22,7 @@ from wasmlrun.commands.reader import (
     File,
     Flag,
     Kind,
+    Name,
     Number,
     Option,
     Size,
@@ -122,6 +124,26 @@ class _Size(_AnyType):
             self.fail(str(e), param, ctx)
 
 
+class Named(_AnyType):
+    """A word that a shell completes to a name of `wasmlrun.commands.names`, or to a file."""
+
+    name = "text"
+
+    def __init__(self, of: str, *, files: bool = True) -> None:
+        self._of = of
+        self._files = files
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Names that begin so; the shell adds its files."""
+        from wasmlrun.commands import names
+
+        found = getattr(names, self._of)(incomplete) if self._of else []
+        items = [CompletionItem(name) for name in found]
+        return [*items, CompletionItem(incomplete, type="file")] if self._files else items
+
+
 def _parameter(described: Option | Argument) -> click.Parameter:
     if isinstance(described, Argument):
         return click.Argument(
@@ -129,6 +151,7 @@ def _parameter(described: Option | Argument) -> click.Parameter:
             nargs=-1 if described.many else 1,
             required=described.required,
             metavar=described.metavar,
+            type=None if described.kind is None else Named(described.kind.of),
         )
     return click.Option([*described.flags, described.name], **_settings(described))
 
@@ -169,4 +192,6 @@ def _type(kind: Kind) -> _AnyType | None:
         return click.Choice(kind.values, case_sensitive=kind.case_sensitive)
     if isinstance(kind, Size):
         return _Size(kind)
+    if isinstance(kind, Name):
+        return Named(kind.of)
     return None

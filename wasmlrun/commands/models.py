@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.commands.clickform import Named, verbosity_options
 from wasmlrun.support.errors import EXIT_OK
 from wasmlrun.support.messages import Messages
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from wasmlrun.supervisor.stages import Board
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+MODEL = Named("models", files=False)
+HERE = Named("models_here", files=False)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 
@@ -106,7 +109,7 @@ def _list(words: Sequence[str], as_json: bool, verbosity: int) -> int:
 
 
 @command.command("pull", short_help="Fetch models, or repair those that are here.")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, type=MODEL, metavar="NAME...")
 @click.option(
     "--mirror",
     envvar="WASMLRUN_MIRROR",
@@ -142,7 +145,7 @@ def pull(
 
 
 @command.command("info", short_help="Describe a model or a model file.")
-@click.argument("model", metavar="NAME|FILE")
+@click.argument("model", type=Named("models"), metavar="NAME|FILE")
 @json_option
 @verbosity_options
 def info(model: str, as_json: bool, verbosity: int) -> int:
@@ -197,7 +200,7 @@ def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, st
 
 
 @command.command("verify", short_help="Compare pulled models with their digests.")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, type=HERE, metavar="[NAME]...")
 @json_option
 @verbosity_options
 def verify(names: Sequence[str], as_json: bool, verbosity: int) -> int:
@@ -225,7 +228,7 @@ def verify(names: Sequence[str], as_json: bool, verbosity: int) -> int:
 
 
 @command.command("path")
-@click.argument("name", metavar="NAME")
+@click.argument("name", type=HERE, metavar="NAME")
 @json_option
 @verbosity_options
 def path(name: str, as_json: bool, verbosity: int) -> int:
@@ -243,7 +246,7 @@ def path(name: str, as_json: bool, verbosity: int) -> int:
 
 
 @command.command("remove")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, type=HERE, metavar="NAME...")
 @json_option
 @verbosity_options
 def remove(names: Sequence[str], as_json: bool, verbosity: int) -> int:

@@ -42,6 +42,17 @@ class File(Record):
         return Path(word)
 
 
+class Name(Record):
+    """A file, or one of the names that `of` (of `wasmlrun.commands.names`) lists."""
+
+    of: str = ""
+    """Nothing: files alone."""
+
+    def read(self, word: str) -> str:
+        """Any word; what is behind it is found later."""
+        return word
+
+
 class Whole(Record):
     """A whole number, in a range if there is one."""
 
@@ -137,6 +148,8 @@ class Argument(Record):
     metavar: str | None = None
     many: bool = False
     required: bool = True
+    kind: Name | None = None
+    """What a shell may complete it to."""
 
 
 class Command(Record):

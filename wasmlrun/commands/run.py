@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wasmlrun.commands.options import ALL, DIRS
-from wasmlrun.commands.reader import Argument, Choice, Command, File, Flag, Option
+from wasmlrun.commands.reader import Argument, Choice, Command, File, Flag, Name, Option
 
 if TYPE_CHECKING:
     from wasmlrun.pipeline.foreign import Named
@@ -134,7 +134,7 @@ command = Command(
     "run",
     run_worker,
     (
-        Argument("worker"),
+        Argument("worker", kind=Name("workers")),
         Argument("arguments", "[-- ARGS...]", many=True, required=False),
         Option(("--manifest",), "manifest", "Manifest to use.", File(), "FILE"),
         DIRS,

@@ -73,6 +73,7 @@ class ComponentProgram:
             self._component,
             self._run.name,
             self._nn,
+            any(item.name == import_origins.EXIT for item in self._imports),
             # with an interpreter it got this far, and may be run until it calls one of them
             None if grant.nn else nn_refused(grant, self._path, "wasi:nn"),
         )
@@ -111,9 +112,12 @@ class LinkedComponent:
         component: Component,
         run: str,
         nn: Sequence[str],
+        numbers: bool,
         refusal: BadWorker | None = None,
     ) -> None:
-        """`refusal` is raised when the worker calls WASI-NN."""
+        """`numbers`: it says what number it ends with. `refusal` is raised when it calls
+        WASI-NN.
+        """
         self._uses_nn = bool(nn)
         self._engine = engine
         self._epochs = epochs
@@ -121,18 +125,24 @@ class LinkedComponent:
         self._run = run
         # a component's memories cannot be seen from outside
         self.memory_used = 0
+        self._code = 1
+        """What it ends with if it ends badly."""
         self._nn = ComponentBinding(refusal)
         self._linker = Linker(engine)
         try:
             self._linker.add_wasip2()
             if nn:
                 self._nn.define(self._linker, nn)
+            if numbers:
+                with self._linker.root() as root, root.add_instance(import_origins.EXIT) as ending:
+                    ending.add_func("with-code", self._end_with)
         except WasmtimeError as e:
             raise BadWorker(f"worker {path} cannot be linked: {sentence(str(e))}") from e
 
     def start(self, setup: Setup, session: Session | None, limits: Limits, clock: Clock) -> int:
         """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
         store = self._store(limits)
+        self._code = 1
         lent = Lent()
         try:
             store.set_wasi(_wasi(setup, lent))
@@ -142,7 +152,8 @@ class LinkedComponent:
             ):
                 return self._run_in(store)
         except ExitTrap as e:
-            return int(e.code)
+            # WASI 0.2 has one number for all bad ends
+            return int(e.code) and self._code
         except Trap as e:
             raise Trapped(e.message) from e
         except WasmtimeError as e:
@@ -153,6 +164,9 @@ class LinkedComponent:
         finally:
             store.close()
             lent.wait()
+
+    def _end_with(self, _: object, code: int) -> None:
+        self._code = code
 
     def _store(self, limits: Limits) -> Store:
         store = Store(self._engine)
@@ -171,7 +185,7 @@ class LinkedComponent:
         if run is None:
             raise BadWorker(f"the worker's {self._run} has no function run")
         outcome = run(store)
-        return 1 if isinstance(outcome, Variant) and outcome.tag == "err" else 0
+        return self._code if isinstance(outcome, Variant) and outcome.tag == "err" else 0
 
 
 def _wasi(setup: Setup, lent: Lent) -> WasiConfig:

@@ -46,6 +46,9 @@ WASI_02 = re.compile(
 )
 """Interfaces of WASI 0.2 that the engine provides; sockets without any network behind them."""
 
+EXIT = "wasmlrun:worker/exit"
+"""The interface through which an interpreter says what number its script ended with."""
+
 _PLAIN_WASI = "build it for plain WASI, target wasm32-wasip1"
 
 # a pattern of `module.function`, the world's name, what to do
@@ -62,6 +65,12 @@ _CORE_WORLDS: tuple[tuple[str, str, str], ...] = (
         "WASI-NN has no such function with so many arguments; provided are "
         "load, load_by_name, init_execution_context, set_input, compute and get_output, "
         "and WasmEdge's additions",
+    ),
+    (
+        r"http\.send-http-request",
+        "Wasm Workers Server's requests",
+        "of Wasm Workers Server (wws) there is send-http-request with eleven arguments, as its "
+        "kits call it",
     ),
     (
         r"wasi_unstable\..*",
@@ -155,6 +164,10 @@ def core_provides(module: str, name: str, arity: int | None) -> bool:
     """Whether a core module's function is provided here, WASI-NN granted."""
     if module in nn.MODULES:
         return arity is not None and nn.provides(name, arity)
+    if module == "http":
+        from wasmlrun.sandbox import http_abi  # only here: few ask for it
+
+        return (name, arity) == (http_abi.NAME, http_abi.ARITY)
     return module == PREVIEW1 and name in PREVIEW1_FUNCTIONS
 
 
@@ -198,7 +211,7 @@ def of_component(name: str) -> World:
 
 def component_provides(name: str) -> bool:
     """Whether a component's import is provided here, WASI-NN granted."""
-    return adapter.provides(name) or WASI_02.fullmatch(name) is not None
+    return name == EXIT or adapter.provides(name) or WASI_02.fullmatch(name) is not None
 
 
 def remedies(worlds: Iterable[World]) -> str:

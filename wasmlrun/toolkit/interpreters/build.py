@@ -295,7 +295,7 @@ def _python(work: Path, made: Path, installer: Installer) -> None:
             "-d",
             interfaces,
             "-w",
-            "worker",
+            "interpreter",
             "componentize",
             "-p",
             _HERE / "python",

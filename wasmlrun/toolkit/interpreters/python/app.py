@@ -123,6 +123,7 @@ import zoneinfo
 import wasi_nn
 import web
 from wit_world import exports
+from wit_world.imports import exit as ending
 
 
 class Run(exports.Run):
@@ -162,5 +163,7 @@ class Run(exports.Run):
         sys.stderr.flush()
         if code:
             from componentize_py_types import Err
+
+            ending.with_code(code & 0xFF)
 
             raise Err(None)

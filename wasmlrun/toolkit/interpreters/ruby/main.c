@@ -206,6 +206,11 @@ int main(int count, char **arguments) {
   }
   if (mrb->exc != NULL) {
     fflush(stdout);
+    mrb_value raised = mrb_obj_value(mrb->exc);
+    if (mrb_obj_is_kind_of(mrb, raised, mrb_class_get(mrb, "SystemExit"))) {
+      mrb_value status = mrb_iv_get(mrb, raised, mrb_intern_lit(mrb, "status"));
+      return mrb_integer_p(status) ? (int)(mrb_integer(status) & 0xff) : 0;
+    }
     mrb_print_error(mrb);
     return 1;
   }
