@@ -65,14 +65,15 @@ def test_a_warm_run_reads_no_model_and_compiles_nothing(
     from wasmlrun.engines.openvino.engine import OpenVINO
     from wasmlrun.engines.protocol import Settings
     from wasmlrun.sandbox.worker import Runtime, Worker
-    from wasmlrun.support.cache import Cache, default_root
+    from wasmlrun.support.cache import Cache
     from wasmlrun.support.limits import Limits
     from wasmlrun.support.model_source import read_model
+    from wasmlrun.support.userdata import cache_dir
     from wasmlrun.wasmtime_c import Module
 
     worker = SAMPLES / "mobilenet" / "mobilenet.wasm"
     model = read_model(colours)
-    cache = Cache(default_root())
+    cache = Cache(cache_dir())
 
     def prepare() -> None:
         create(Settings(cache=cache)).load(model, "CPU")

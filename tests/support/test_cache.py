@@ -18,7 +18,8 @@ from kit.core_guests import printing
 from kit.outcome import Outcome
 
 from wasmlrun.sandbox import precompile
-from wasmlrun.support.cache import Cache, default_root, key_of
+from wasmlrun.support.cache import Cache, key_of
+from wasmlrun.support.userdata import cache_dir
 
 KEY = key_of("a")
 OTHER = key_of("b")
@@ -493,11 +494,11 @@ def test_no_cache_leaves_nothing_behind(
 
 def test_the_place_is_the_users_choice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WASMLRUN_CACHE_DIR", str(tmp_path / "x"))
-    assert default_root() == tmp_path / "x"
+    assert cache_dir() == tmp_path / "x"
     monkeypatch.delenv("WASMLRUN_CACHE_DIR")
     for place in (str(tmp_path), "", None):
         if place is None:
             monkeypatch.delenv("XDG_CACHE_HOME")
         else:
             monkeypatch.setenv("XDG_CACHE_HOME", place)
-        assert default_root() == platformdirs.user_cache_path("wasmlrun", appauthor=False)
+        assert cache_dir() == platformdirs.user_cache_path("wasmlrun", appauthor=False)

@@ -23,13 +23,14 @@ from wasmlrun.sandbox.outcome import GuestRun
 from wasmlrun.sandbox.worker import LinkedWorker
 from wasmlrun.supervisor.child import Say
 from wasmlrun.supervisor.stages import Board
-from wasmlrun.support.cache import Cache, default_root
+from wasmlrun.support.cache import Cache
 from wasmlrun.support.limits import MAX_PIXELS, Limits, exceeded
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.model_source import encoding_named
 from wasmlrun.support.process import bound_memory
 from wasmlrun.support.records import replace
 from wasmlrun.support.tasks import Task, processors
+from wasmlrun.support.userdata import cache_dir
 from wasmlrun.vision.source import ImageSource
 
 
@@ -133,7 +134,7 @@ class OpenedProgram:
 
 
 def _host(settings: Settings, board: Board, messages: Messages) -> Host:
-    cache = Cache(default_root() if settings["cache"] else None)
+    cache = Cache(cache_dir() if settings["cache"] else None)
     side_by_side = settings["parallel"]
     here = settings["isolation"] == "thread"
     shared = engines.Settings(

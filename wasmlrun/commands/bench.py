@@ -66,12 +66,13 @@ def command(
         from wasmlrun.pipeline.plan import Options, Wishes, hosted, make_plan
         from wasmlrun.report.bench_picture import draw
         from wasmlrun.report.views.bench import answer
-        from wasmlrun.support.cache import Cache, default_root
+        from wasmlrun.support.cache import Cache
         from wasmlrun.support.errors import UsageFault
+        from wasmlrun.support.userdata import cache_dir
         from wasmlrun.vision.source import ImageFile
 
         ImageFile(image).encoded()  # a wrong name is told before anything else
-        cache = Cache(default_root())
+        cache = Cache(cache_dir())
         engines = engines_from(options, cache, messages)
         plan = make_plan(
             Wishes(

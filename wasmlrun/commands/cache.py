@@ -22,9 +22,10 @@ def info(as_json: bool, verbosity: int) -> int:
     """Where the cache is and how much is in it."""
     from wasmlrun.commands.told import tell
     from wasmlrun.report.views.stores import cache as shown
-    from wasmlrun.support.cache import DEFAULT_BOUND, Cache, default_root
+    from wasmlrun.support.cache import DEFAULT_BOUND, Cache
+    from wasmlrun.support.userdata import cache_dir
 
-    cache = Cache(default_root())
+    cache = Cache(cache_dir())
     found = {
         "path": str(cache.root),
         "entries": len(cache.entries()),
@@ -43,7 +44,8 @@ def ls(as_json: bool, verbosity: int) -> int:
 
     from wasmlrun.commands.told import tell
     from wasmlrun.report.views.stores import entries
-    from wasmlrun.support.cache import Cache, default_root
+    from wasmlrun.support.cache import Cache
+    from wasmlrun.support.userdata import cache_dir
 
     found = [
         {
@@ -53,7 +55,7 @@ def ls(as_json: bool, verbosity: int) -> int:
             "bytes": entry.size,
             "used": datetime.fromtimestamp(entry.used).astimezone().isoformat("T", "seconds"),
         }
-        for entry in Cache(default_root()).entries()
+        for entry in Cache(cache_dir()).entries()
     ]
     return tell("cache", entries(found), as_json=as_json)
 
@@ -62,11 +64,12 @@ def ls(as_json: bool, verbosity: int) -> int:
 @verbosity_options
 def clear(verbosity: int) -> int:
     """Remove everything that the cache holds."""
-    from wasmlrun.support.cache import Cache, default_root
+    from wasmlrun.support.cache import Cache
     from wasmlrun.support.messages import Messages
     from wasmlrun.support.sizes import size_text
+    from wasmlrun.support.userdata import cache_dir
 
-    freed = Cache(default_root()).clear()
+    freed = Cache(cache_dir()).clear()
     Messages(verbosity).info(f"freed {size_text(freed)}")
     return 0
 
@@ -78,10 +81,11 @@ def clear(verbosity: int) -> int:
 @verbosity_options
 def prune(size: int | None, verbosity: int) -> int:
     """Remove what was used least recently until the rest fits."""
-    from wasmlrun.support.cache import Cache, default_root
+    from wasmlrun.support.cache import Cache
     from wasmlrun.support.messages import Messages
     from wasmlrun.support.sizes import size_text
+    from wasmlrun.support.userdata import cache_dir
 
-    freed = Cache(default_root()).prune(size)
+    freed = Cache(cache_dir()).prune(size)
     Messages(verbosity).info(f"freed {size_text(freed)}")
     return 0

@@ -47,11 +47,12 @@ def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
     def work(board: Board) -> int:
         from wasmlrun.diagnose.doctor import examine
         from wasmlrun.support import tempfiles
-        from wasmlrun.support.cache import Cache, default_root
+        from wasmlrun.support.cache import Cache
+        from wasmlrun.support.userdata import cache_dir
 
         tempfiles.adopt()
 
-        findings = examine(Cache(default_root(), tell=messages.detail), board)
+        findings = examine(Cache(cache_dir(), tell=messages.detail), board)
         report.result(findings)
         return EXIT_OK if findings.healthy else EXIT_EXPECTATION
 

@@ -196,9 +196,10 @@ def trace_from(path: Path | None, messages: Messages) -> Trace | None:
 
 def cache_from(no_cache: bool, tell: Callable[[str], None]) -> Cache:
     """The cache that the options and the environment say."""
-    from wasmlrun.support.cache import Cache, default_root
+    from wasmlrun.support.cache import Cache
+    from wasmlrun.support.userdata import cache_dir
 
-    return Cache(None if no_cache else default_root(), tell=tell)
+    return Cache(None if no_cache else cache_dir(), tell=tell)
 
 
 def engines_from(

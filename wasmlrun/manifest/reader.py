@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from wasmlrun.engines import registry
 from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadManifest
 from wasmlrun.support.limits import MAX_MANIFEST_BYTES
@@ -314,6 +313,8 @@ class _Reader:
         return NnGrant(tuple(backends), self._preloads(table), layout, self._digests(table))
 
     def _engine(self, value: object, key: str) -> None:
+        from wasmlrun.engines import registry  # a warm start without a manifest needs none
+
         if not isinstance(value, str) or not registry.is_known(value):
             raise self._fault(key, f"is {value!r}", registry.nearest(str(value)))
 

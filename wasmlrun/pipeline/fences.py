@@ -6,13 +6,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from wasmlrun.manifest.mounts import parse_mount
 from wasmlrun.support import beneath
-from wasmlrun.support.cache import default_root
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.limits import MAX_MANIFEST_BYTES
 from wasmlrun.support.paths import exists, is_dir, is_file
-from wasmlrun.support.userdata import data_dir
+from wasmlrun.support.userdata import cache_dir, data_dir
 from wasmlrun.walls.child import Fence
 from wasmlrun.walls.reach import Reach
 
@@ -40,7 +38,7 @@ def fence_for(
     writing: list[Path] = []
     reading.append(data_dir())
     if cached:
-        root = default_root()
+        root = cache_dir()
         with suppress(OSError):  # what cannot be made is told by the cache
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         writing.append(root)
@@ -51,6 +49,8 @@ def fence_for(
     if worker is not None:
         reading.append(Path(worker))
     for text in dirs:
+        from wasmlrun.manifest.mounts import parse_mount  # few command lines need it
+
         with suppress(UsageFault):  # told where it is read again
             mount = parse_mount(text)
             asked = any(mount.guest.rstrip("/") == path.rstrip("/") for path in writable)

@@ -28,9 +28,9 @@ def socket_path() -> Path | None:
     run = os.environ.get("XDG_RUNTIME_DIR")
     if run:
         return Path(run, "wasmlrun", "oneshot.sock")
-    from wasmlrun.support.cache import default_root
+    from wasmlrun.support.userdata import cache_dir
 
-    return default_root() / "run" / "oneshot.sock"
+    return cache_dir() / "run" / "oneshot.sock"
 
 
 def identity(wishes: Mapping[str, Any], engine: Mapping[str, Any]) -> list[Any]:

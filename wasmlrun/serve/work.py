@@ -26,7 +26,7 @@ from wasmlrun.sandbox.worker import LinkedWorker
 from wasmlrun.supervisor.channel import EMPTY, Message
 from wasmlrun.supervisor.child import Handler
 from wasmlrun.supervisor.stages import Board
-from wasmlrun.support.cache import Cache, default_root
+from wasmlrun.support.cache import Cache
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.limits import MAX_PIXELS, Limits, exceeded, lowered, with_limits
 from wasmlrun.support.messages import Messages
@@ -34,6 +34,7 @@ from wasmlrun.support.paths import is_file
 from wasmlrun.support.process import bound_memory
 from wasmlrun.support.records import Record, replace
 from wasmlrun.support.tensor import DType, Tensor
+from wasmlrun.support.userdata import cache_dir
 from wasmlrun.vision.decode import configure_process
 from wasmlrun.vision.values import ImageBytes
 
@@ -61,7 +62,7 @@ class Work:
     ) -> None:
         self._settings = settings
         self._messages = Messages(0, cast("Any", _Said(say)))
-        cache = Cache(default_root() if settings["cache"] else None)
+        cache = Cache(cache_dir() if settings["cache"] else None)
         engines = EnginePool(
             Settings(settings["precision"], cache, threads=settings["threads"]),
             backend=settings["backend"],

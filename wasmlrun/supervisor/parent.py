@@ -254,18 +254,20 @@ def _die_with_parent(parent: int) -> None:
 
 def _clean_up_the_past() -> None:
     """Remove what earlier processes left that were killed before they could."""
-    from wasmlrun.support.cache import Cache, default_root
+    from wasmlrun.support.cache import Cache
+    from wasmlrun.support.userdata import cache_dir
 
     tempfiles.sweep()
-    Cache(default_root()).sweep()
+    Cache(cache_dir()).sweep()
 
 
 def clean_up_after(child: int) -> None:
     """Remove temporary files that a process left which ended without doing so."""
-    from wasmlrun.support.cache import Cache, default_root
+    from wasmlrun.support.cache import Cache
+    from wasmlrun.support.userdata import cache_dir
 
     tempfiles.remove_leftovers(child)
-    Cache(default_root()).remove_leftovers(child)
+    Cache(cache_dir()).remove_leftovers(child)
 
 
 def _unsupervised(

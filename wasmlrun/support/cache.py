@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -47,20 +46,6 @@ class CacheEntry(Record):
     size: int
     used: float
     """Seconds since the epoch of its last use."""
-
-
-def default_root() -> Path:
-    """`WASMLRUN_CACHE_DIR`, else the platform's cache directory."""
-    chosen = os.environ.get("WASMLRUN_CACHE_DIR")
-    if chosen:
-        return Path(chosen).absolute()
-    if sys.platform == "linux":
-        # what platformdirs answers here, without the time its import takes
-        place = os.environ.get("XDG_CACHE_HOME", "").strip()
-        return (Path(place) if place else Path.home() / ".cache") / "wasmlrun"
-    from platformdirs import user_cache_path
-
-    return user_cache_path("wasmlrun", appauthor=False)
 
 
 def key_of(*parts: str) -> str:

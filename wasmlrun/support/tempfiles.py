@@ -12,9 +12,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from wasmlrun.support.model_source import ModelSource
 from wasmlrun.support.processes import is_running
+
+if TYPE_CHECKING:
+    from wasmlrun.support.model_source import ModelSource
 
 _VARIABLES = ("TMPDIR", "TEMP", "TMP")
 _handed_down: Path | None = None

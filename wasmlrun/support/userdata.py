@@ -1,4 +1,4 @@
-"""Where this user's data is kept: pulled models, and tools that were installed."""
+"""Where this user's files are kept: pulled models and installed tools, and the cache."""
 
 from __future__ import annotations
 
@@ -23,3 +23,16 @@ def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("wasmlrun", appauthor=False)
+
+
+def cache_dir() -> Path:
+    """`WASMLRUN_CACHE_DIR`, else the platform's cache directory."""
+    chosen = os.environ.get("WASMLRUN_CACHE_DIR")
+    if chosen:
+        return Path(chosen).absolute()
+    if sys.platform == "linux":
+        place = os.environ.get("XDG_CACHE_HOME", "").strip()
+        return (Path(place) if place else Path.home() / ".cache") / "wasmlrun"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("wasmlrun", appauthor=False)

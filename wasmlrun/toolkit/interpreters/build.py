@@ -312,7 +312,8 @@ def _precompile(made: Path) -> None:
     """Fill the cache, so that the first picture does not wait for the compiler."""
     from wasmlrun.sandbox.worker import Runtime as Engine
     from wasmlrun.sandbox.worker import Worker
-    from wasmlrun.support.cache import Cache, default_root
+    from wasmlrun.support.cache import Cache
     from wasmlrun.support.limits import Limits
+    from wasmlrun.support.userdata import cache_dir
 
-    Worker(Engine(Limits(), Cache(default_root())), made)
+    Worker(Engine(Limits(), Cache(cache_dir())), made)
