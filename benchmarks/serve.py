@@ -21,6 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 MODEL = "mobilenet_v2_1.0_224_quant.tflite"
 CONNECTIONS = (1, 8, 64)
+ROUNDS = 7
 PLAIN = """
 import io, sys
 import numpy as np, openvino as ov, uvicorn
@@ -118,21 +119,33 @@ def pictures(arguments: argparse.Namespace, env: dict[str, str]) -> None:
     request = post(arguments.image.read_bytes())
     try:
         for connections in CONNECTIONS:
-            rows = {}
-            for _ in range(2):  # the first time warms both up
-                for name, port in (("wasmlrun", 9401), ("fastapi", 9402)):
-                    rows[name] = measured(port, request, arguments.n, connections)
-            (a, am, a99), (b, bm, b99) = rows["wasmlrun"], rows["fastapi"]
-            print(
-                f"{connections:3} connections: {a:7.1f} requests/s, "
-                f"median {am:6.1f}, p99 {a99:6.1f} ms"
-                f" | plain {b:7.1f}, {bm:6.1f}, {b99:6.1f} | {a / b:.2f} ×, p99 {a99 / b99:.2f} ×"
-            )
+            compared(request, connections, max(connections, arguments.n // ROUNDS))
         oneshot(arguments, model, labels, env)
     finally:
         for process in (server, plain):
             process.terminate()
             process.wait()
+
+
+def compared(request: bytes, connections: int, count: int) -> None:
+    """Both in short turns, so that what else the machine does falls on both; medians of turns."""
+    turns: dict[str, list[tuple[float, float, float]]] = {"wasmlrun": [], "plain": []}
+    for number in range(ROUNDS + 1):
+        for name, port in (("wasmlrun", 9401), ("plain", 9402)):
+            turn = measured(port, request, count, connections)
+            if number:  # the first warms both up
+                turns[name].append(turn)
+    ours, plain = (
+        [statistics.median(values) for values in zip(*turns[name], strict=True)] for name in turns
+    )
+    rates = sorted(a[0] / b[0] for a, b in zip(*turns.values(), strict=True))
+    print(
+        f"{connections:3} connections: {ours[0]:6.1f} requests/s, median {ours[1]:.1f}, "
+        f"p99 {ours[2]:.1f} ms | plain {plain[0]:.1f}, {plain[1]:.1f}, {plain[2]:.1f} | "
+        f"{statistics.median(rates):.2f} × ({rates[0]:.2f} to {rates[-1]:.2f}), "
+        f"p99 {ours[2] / plain[2]:.2f} ×",
+        flush=True,
+    )
 
 
 def oneshot(arguments: argparse.Namespace, model: str, labels: str, env: dict[str, str]) -> None:

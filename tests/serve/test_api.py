@@ -147,6 +147,22 @@ def test_a_folder_of_models_serves_all_of_them(
         assert server.get("/v2/models/second").json["inputs"][0]["shape"] == [1, 4, 4, 3]
 
 
+def test_a_site_and_a_model_side_by_side(
+    colours: Path, red_image: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public" / "a.txt").write_text("an asset")
+    words: list[str | Path] = [tmp_path, "--model", colours, "--processes", "1"]
+    with Served(*words, env=environment, cwd=tmp_path) as server:
+        assert b"<title>wasmlrun</title>" in server.get("/").body
+        assert server.get("/a.txt").body == b"an asset"
+        assert post(server, red_image.read_bytes()).status == 200
+        assert server.get("/metrics").status == 404
+        assert server.get("/_wasmlrun/metrics").status == 200
+        (tmp_path / "public" / "index.html").write_text("the site's own")
+        assert server.get("/").body == b"the site's own"
+
+
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from click.testing import CliRunner
 
