@@ -21,12 +21,13 @@ STEP = re.compile(
 )
 
 
+def section_of(recipe: str) -> str:
+    return TEXT.split(f"### {recipe}\n")[1].split("\n### ")[0]
+
+
 def follow(recipe: str, root: Path) -> None:
     """Do what the code blocks of a recipe say."""
-    section = TEXT.split(f"### {recipe}\n")[1].split("\n### ")[0]
-    steps = list(STEP.finditer(section))
-    assert steps
-    for step in steps:
+    for step in STEP.finditer(section_of(recipe)):
         if step["new"]:
             (root / step["new"]).write_text(step["code"], encoding="utf-8")
             continue
@@ -42,15 +43,16 @@ def follow(recipe: str, root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package, with all three recipes followed."""
+    """The package, with every recipe followed that has code."""
     root = tmp_path_factory.mktemp("copy")
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "wasmlrun", root / "wasmlrun", ignore=ignored)
     for name in ("samples/mobilenet", "models/mobilenet-cifar10"):
         shutil.copytree(ROOT / name, root / name)
     shutil.copy(ROOT / "samples" / "dog.jpg", root / "samples")
-    for recipe in ("Add a form of answer", "Add a limit", "Add a command"):
-        follow(recipe, root)
+    for recipe in re.findall(r"^### (.+)$", TEXT, re.MULTILINE):
+        if STEP.search(section_of(recipe)):
+            follow(recipe, root)
     return root
 
 
@@ -86,6 +88,14 @@ def test_a_limit(copy: Path, tmp_path: Path) -> None:
         f"print(dict(read_manifest(Path({str(manifest)!r})).limits), Limits().sockets)\n"
         "print(exceeded('sockets', 2, 'another').message)\n"
     )
+    assert python(copy, program).splitlines() == [
+        "{'sockets': 2} 4",
+        "the sockets limit of 2 sockets was reached: another",
+    ]
+
+
+def python(copy: Path, program: str) -> str:
+    """What a program prints that imports the copy."""
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
@@ -95,9 +105,44 @@ def test_a_limit(copy: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
-        "{'sockets': 2} 4",
-        "the sockets limit of 2 sockets was reached: another",
+    return done.stdout
+
+
+def test_a_model_format(copy: Path) -> None:
+    program = """
+from pathlib import Path
+from wasmlrun.commands.serve import _inside
+from wasmlrun.pipeline.foreign import from_wasmedge
+from wasmlrun.support.errors import BadModel
+from wasmlrun.support.model_source import Encoding, read_model, recognise
+from wasmlrun.wasi_nn import component, core
+from wasmlrun.wasi_nn.errors import NnError
+print(recognise(b"CAFFE").name, from_wasmedge("n:Caffe:CPU:m").encoding.name)
+print(core._encoding(8).name, component._ENCODINGS[8].name)
+try:
+    core._encoding(99)
+except NnError as e:
+    print(e)
+folder = Path("formats")
+folder.mkdir()
+(folder / "m.caffemodel").write_bytes(b"other")
+print(read_model(folder / "m.caffemodel").encoding.name, read_model(folder).encoding.name)
+print([path.name for path in _inside(folder)])
+(folder / "m.txt").write_bytes(b"other")
+try:
+    read_model(folder / "m.txt")
+except BadModel as e:
+    print(e.hint)
+"""
+    assert python(copy, program).splitlines() == [
+        "CAFFE CAFFE",
+        "CAFFE CAFFE",
+        "load: encoding 99 is not supported (0 openvino, 1 onnx, 2 tensorflow, 3 pytorch, "
+        "4 tensorflowlite, 8 caffe, 5 or 6 auto-detect)",
+        "CAFFE CAFFE",
+        "['m.caffemodel']",
+        "known: OpenVINO IR (.xml with .bin), ONNX (.onnx), frozen TensorFlow (.pb), "
+        "TensorFlow Lite (.tflite), PyTorch (.pt, .pt2), GGUF (.gguf), Caffe (.caffemodel)",
     ]
 
 

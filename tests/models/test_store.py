@@ -446,6 +446,14 @@ def test_add_what_cannot_be_added(
         add(shelf, "a", mine)
 
 
+def test_a_language_model_can_be_added(shelf: Shelf, tmp_path: Path) -> None:
+    model = tmp_path / "x.gguf"
+    model.write_bytes(b"GGUF\3\0\0\0")
+    assert "x.gguf" in files(add(shelf, "a", model))
+    (tmp_path / "y").write_bytes(model.read_bytes())
+    assert "y.gguf" in files(add(shelf, "b", tmp_path / "y"))
+
+
 def test_names_of_files_that_the_shelf_needs_itself(shelf: Shelf, mine: Path) -> None:
     labels = mine.with_name("entry.toml")
     labels.write_bytes(LABELS)

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from wasmlrun.support.errors import BadModel
-from wasmlrun.support.model_source import Encoding, ModelSource, read_model, recognise, source_of
+from wasmlrun.support.model_source import (
+    Encoding,
+    ModelSource,
+    known_formats,
+    read_model,
+    recognise,
+    source_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -94,8 +101,8 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"hello")
     assert said(path) == (
         f"model {path} is of no known format",
-        "known: OpenVINO IR (.xml with .bin), ONNX (.onnx), TensorFlow Lite (.tflite), "
-        "frozen TensorFlow (.pb), PyTorch (.pt, .pt2)",
+        "known: OpenVINO IR (.xml with .bin), ONNX (.onnx), frozen TensorFlow (.pb), "
+        "TensorFlow Lite (.tflite), PyTorch (.pt, .pt2), GGUF (.gguf)",
     )
     below = path / "m.onnx"
     assert said(below) == (f"model {below} cannot be read: Not a directory", None)
@@ -115,7 +122,7 @@ def test_a_folder_with_no_model_or_several_is_refused(tmp_path: Path) -> None:
 
     assert said() == (
         f"the folder {tmp_path} holds no model",
-        "a model is a .xml with its .bin, a .onnx, a .tflite, a .pb or a .pt file",
+        f"known: {known_formats()}",
     )
     (tmp_path / "b.onnx").touch()
     (tmp_path / "a.tflite").touch()

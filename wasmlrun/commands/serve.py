@@ -213,11 +213,17 @@ def _inside(folder: Path) -> list[Path]:
     """The models in a folder of several; empty for what is one itself."""
     if not folder.is_dir() or any(folder.glob("*.xml")) or (folder / "saved_model.pb").is_file():
         return []
-    kinds = (".onnx", ".tflite", ".pb", ".xml")
+    from wasmlrun.support.model_source import encoding_named
+
+    def is_model(path: Path) -> bool:
+        encoding = encoding_named(path.name)
+        # language models are no tensors' business
+        return encoding is not None and not encoding.format.converses
+
     return [
         path
         for path in sorted(folder.iterdir())
-        if path.suffix in kinds or (path.is_dir() and any(path.glob("*.xml")))
+        if is_model(path) or (path.is_dir() and any(path.glob("*.xml")))
     ]
 
 

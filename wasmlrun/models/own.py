@@ -16,7 +16,7 @@ from wasmlrun.models.obtain import obtain
 from wasmlrun.models.sources import check_address, scheme_of
 from wasmlrun.support.errors import BadModel, UsageFault
 from wasmlrun.support.messages import printable
-from wasmlrun.support.model_source import SUFFIXES, read_model, recognise
+from wasmlrun.support.model_source import SUFFIXES, known_formats, read_model, recognise
 from wasmlrun.support.paths import is_dir, is_file
 from wasmlrun.support.records import defaults
 from wasmlrun.vision.labels import read_labels
@@ -115,14 +115,9 @@ def _suffix_for(path: Path) -> str:
     """The suffix that fits a model's content. Raises BadModel."""
     with path.open("rb") as stream:
         encoding = recognise(stream.read(512))
-    suffix = encoding.suffix if encoding is not None else None
-    if suffix is None:
-        raise BadModel(
-            f"{path.name} is of no known format",
-            "known: OpenVINO IR (.xml with .bin), ONNX, TensorFlow Lite, frozen TensorFlow, "
-            "PyTorch",
-        )
-    return suffix
+    if encoding is None:
+        raise BadModel(f"{path.name} is of no known format", f"known: {known_formats()}")
+    return encoding.format.suffixes[0]
 
 
 def _keys(settings: Classify) -> dict[str, Any]:

@@ -94,7 +94,11 @@ def _models(manifest: Manifest) -> list[Path]:
 
 def _files(path: Path, within: Path | None) -> list[tuple[Path, str]]:
     source: ModelSource = read_model(path, within=within, allow_outside=within is None)
-    names = [path] if len(source.parts) == 1 else [path, path.with_suffix(".bin")]
+    names = (
+        [path]
+        if len(source.parts) == 1
+        else [path, path.with_suffix(source.encoding.format.weights or "")]
+    )
     return list(zip(names, source.digests, strict=True))
 
 

@@ -14,12 +14,7 @@ from wasmlrun.support.model_source import Encoding
 from wasmlrun.support.records import Record
 
 ENCODINGS: dict[str, Encoding | None] = {
-    "openvino": Encoding.OPENVINO,
-    "onnx": Encoding.ONNX,
-    "tensorflow": Encoding.TENSORFLOW,
-    "pytorch": Encoding.PYTORCH,
-    "tensorflowlite": Encoding.TENSORFLOW_LITE,
-    "ggml": Encoding.GGML,
+    **{encoding.value: encoding for encoding in Encoding},
     # the file's own bytes tell
     "autodetect": None,
 }
@@ -65,7 +60,8 @@ def from_wasmedge(text: str) -> Named:
         raise UsageFault(f"{option}: no target is named {target}", f"known: {', '.join(TARGETS)}")
     first, *others = map(Path, files.split(","))
     found = _encoding(option, encoding)
-    expected = [first.with_suffix(".bin")] if found is Encoding.OPENVINO else []
+    weights = found.format.weights if found is not None else None
+    expected = [first.with_suffix(weights)] if weights else []
     if others and others != expected:
         raise UsageFault(
             f"{option}: {others[0]} is not what belongs to {first}",

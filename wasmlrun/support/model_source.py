@@ -14,46 +14,73 @@ from wasmlrun.support.limits import MAX_MODEL_BYTES
 from wasmlrun.support.paths import is_dir, is_file
 from wasmlrun.support.records import Record
 
+_FIRST_AFTER_BLANKS = -1
+
+
+class Format(Record):
+    """One model format: all that is to be known of it, here and nowhere else."""
+
+    name: str
+    """As messages, manifests and other hosts' options have it."""
+    number: int
+    """WASI-NN's, in the core ABI and in the order of the WIT file's enumeration."""
+    title: str
+    suffixes: tuple[str, ...]
+    """What a file's name ends in; the first is given to files that have none."""
+    signs: tuple[tuple[int, bytes], ...]
+    """What such files begin with: bytes and where they are, one of these is enough."""
+    weights: str | None = None
+    """Suffix of the second file, where a model is two of them."""
+    converses: bool = False
+    """Language models: they are talked to, and options may follow the weights."""
+
 
 class Encoding(Enum):
-    """Model formats; the value is the name used in messages and manifests."""
+    """Model formats, one row each. Where a folder has one model in several, the first wins."""
 
-    OPENVINO = "openvino"
-    ONNX = "onnx"
-    TENSORFLOW = "tensorflow"
-    PYTORCH = "pytorch"
-    TENSORFLOW_LITE = "tensorflowlite"
-    GGML = "ggml"
+    OPENVINO = Format(
+        "openvino",
+        0,
+        "OpenVINO IR",
+        (".xml",),
+        ((0, b"\xef\xbb\xbf"), (_FIRST_AFTER_BLANKS, b"<")),
+        weights=".bin",
+    )
+    # a protobuf whose first field is ir_version (field 1, varint)
+    ONNX = Format("onnx", 1, "ONNX", (".onnx",), ((0, b"\x08"),))
+    # a protobuf whose first field is a node (field 1, length-delimited)
+    TENSORFLOW = Format("tensorflow", 2, "frozen TensorFlow", (".pb",), ((0, b"\x0a"),))
+    TENSORFLOW_LITE = Format("tensorflowlite", 4, "TensorFlow Lite", (".tflite",), ((4, b"TFL3"),))
+    PYTORCH = Format("pytorch", 3, "PyTorch", (".pt", ".pt2"), ((0, b"PK\x03\x04"),))
+    GGML = Format("ggml", 5, "GGUF", (".gguf",), ((0, b"GGUF"),), converses=True)
+
+    _value_: str
+    format: Format
+
+    def __new__(cls, row: Format) -> Encoding:
+        """A member's value is its name in messages and manifests."""
+        encoding = object.__new__(cls)
+        encoding._value_ = row.name
+        encoding.format = row
+        return encoding
 
     @property
-    def number(self) -> int:
-        """The number WASI-NN's core ABI has for this encoding."""
-        return _NUMBERS[self]
-
-    @property
-    def suffix(self) -> str | None:
-        """What the name of a file in this format ends in, where that is settled."""
-        return next((suffix for suffix, encoding in _SUFFIXES.items() if encoding is self), None)
+    def parts(self) -> int:
+        """Of how many files or builders a model is."""
+        return 2 if self.format.weights else 1
 
 
-_NUMBERS = {
-    Encoding.OPENVINO: 0,
-    Encoding.ONNX: 1,
-    Encoding.TENSORFLOW: 2,
-    Encoding.PYTORCH: 3,
-    Encoding.TENSORFLOW_LITE: 4,
-    Encoding.GGML: 5,
-}
+_BY_SUFFIX = {suffix: encoding for encoding in Encoding for suffix in encoding.format.suffixes}
+SUFFIXES = tuple(_BY_SUFFIX)
 
-_SUFFIXES = {
-    ".xml": Encoding.OPENVINO,
-    ".onnx": Encoding.ONNX,
-    ".pb": Encoding.TENSORFLOW,
-    ".tflite": Encoding.TENSORFLOW_LITE,
-    ".pt": Encoding.PYTORCH,
-    ".pt2": Encoding.PYTORCH,
-}
-SUFFIXES = tuple(_SUFFIXES)
+
+def known_formats() -> str:
+    """Every format with its files, for messages."""
+    return ", ".join(
+        f"{row.title} ({', '.join(row.suffixes)}"
+        + (f" with {row.weights})" if row.weights else ")")
+        for row in (encoding.format for encoding in Encoding)
+    )
 
 
 class ModelSource(Record):
@@ -89,26 +116,23 @@ class ModelSource(Record):
 
 def recognise(data: bytes) -> Encoding | None:
     """The encoding that the first bytes of a model show, None when they show nothing."""
-    if data[4:8] == b"TFL3":
-        return Encoding.TENSORFLOW_LITE
-    if data[:4] == b"GGUF":
-        return Encoding.GGML
-    if data[:4] == b"PK\x03\x04":
-        return Encoding.PYTORCH
-    if data[:3] == b"\xef\xbb\xbf" or data[:256].lstrip().startswith(b"<"):
-        return Encoding.OPENVINO
-    # ONNX is a protobuf whose first field is ir_version (field 1, varint); a frozen
-    # TensorFlow graph is one whose first field is a node (field 1, length-delimited).
-    if data[:1] == b"\x08":
-        return Encoding.ONNX
-    if data[:1] == b"\x0a":
-        return Encoding.TENSORFLOW
-    return None
+    length, shown = 0, None
+    # the longest sign wins: single bytes are at the front of much else
+    for encoding in Encoding:
+        for place, sign in encoding.format.signs:
+            begins = (
+                data[:256].lstrip().startswith(sign)
+                if place == _FIRST_AFTER_BLANKS
+                else data.startswith(sign, place)
+            )
+            if begins and len(sign) > length:
+                length, shown = len(sign), encoding
+    return shown
 
 
 def encoding_named(name: str) -> Encoding | None:
     """The encoding that a file's name tells of, None when it tells of none."""
-    return _SUFFIXES.get(Path(name).suffix.lower())
+    return _BY_SUFFIX.get(Path(name).suffix.lower())
 
 
 def source_of(parts: Sequence[bytes], encoding: Encoding | None) -> ModelSource:
@@ -122,7 +146,7 @@ def source_of(parts: Sequence[bytes], encoding: Encoding | None) -> ModelSource:
         if encoding is None:
             raise BadModel(
                 "the model's bytes are of no known format",
-                "known: OpenVINO IR, ONNX, TensorFlow Lite, frozen TensorFlow, PyTorch",
+                f"known: {known_formats()}",
             )
     return ModelSource(encoding, tuple(parts))
 
@@ -149,19 +173,17 @@ def read_model(
         beside = within if within or allow_outside else path.parent
     if not data:
         raise BadModel(f"model {path} is empty")
-    encoding = recognise(data) or _SUFFIXES.get(path.suffix.lower())
+    encoding = recognise(data) or encoding_named(path.name)
     if encoding is None:
-        raise BadModel(
-            f"model {path} is of no known format",
-            "known: OpenVINO IR (.xml with .bin), ONNX (.onnx), TensorFlow Lite (.tflite), "
-            "frozen TensorFlow (.pb), PyTorch (.pt, .pt2)",
-        )
-    if encoding is Encoding.OPENVINO:
-        weights = path.with_suffix(".bin")
+        raise BadModel(f"model {path} is of no known format", f"known: {known_formats()}")
+    row = encoding.format
+    if row.weights:
+        weights = path.with_suffix(row.weights)
         if not is_file(weights):
             raise BadModel(
                 f"model {path} has no weights beside it: {weights.name} is missing",
-                "an OpenVINO IR is two files, NAME.xml and NAME.bin, in one folder",
+                f"an {row.title} is two files, NAME{row.suffixes[0]} and NAME{row.weights}, "
+                "in one folder",
             )
         return ModelSource(encoding, (data, _read(weights, beside)))
     return ModelSource(encoding, (data,))
@@ -192,5 +214,5 @@ def _model_in_folder(folder: Path) -> Path:
         f"the folder {folder} holds {what}",
         f"name one file: {', '.join(p.name for p in found)}"
         if found
-        else "a model is a .xml with its .bin, a .onnx, a .tflite, a .pb or a .pt file",
+        else f"known: {known_formats()}",
     )

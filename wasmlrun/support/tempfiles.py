@@ -32,7 +32,7 @@ def model_file(source: ModelSource) -> Iterator[Path]:
     with private_folder() as common:
         folder = common / os.urandom(8).hex()
         folder.mkdir(mode=0o700)
-        path = folder / f"model{source.encoding.suffix}"
+        path = folder / f"model{source.encoding.format.suffixes[0]}"
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, no path

@@ -18,7 +18,7 @@ from pathlib import Path
 import wasmlrun
 from wasmlrun.manifest.reader import Classify
 from wasmlrun.support.errors import BadWorker
-from wasmlrun.support.model_source import Encoding, ModelSource
+from wasmlrun.support.model_source import ModelSource
 
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
@@ -63,10 +63,11 @@ def bundle(contents: Contents, output: Path) -> Bundle:
     except OSError as e:
         raise BadWorker(f"worker {contents.worker} cannot be read: {e.strerror}") from e
     if contents.model is not None:
-        suffix = contents.model.encoding.suffix
+        row = contents.model.encoding.format
+        suffix = row.suffixes[0]
         files[f"worker/model{suffix}"] = contents.model.parts[0]
-        if contents.model.encoding is Encoding.OPENVINO:
-            files["worker/model.bin"] = contents.model.parts[1]
+        if row.weights:
+            files[f"worker/model{row.weights}"] = contents.model.parts[1]
         files["worker/model.toml"] = _settings(contents.settings).encode()
         arguments += ["--model", f"worker/model{suffix}"]
     if contents.labels is not None:

@@ -35,15 +35,8 @@ PIECE = 1 << 16
 
 # in the order of wasi:nn's enumerations
 _TYPES = (DType.F16, DType.F32, DType.F64, DType.BF16, DType.U8, DType.I32, DType.I64)
-_ENCODINGS = (
-    Encoding.OPENVINO,
-    Encoding.ONNX,
-    Encoding.TENSORFLOW,
-    Encoding.PYTORCH,
-    Encoding.TENSORFLOW_LITE,
-    Encoding.GGML,
-    None,
-)
+_AUTODETECT = 6
+_ENCODINGS = {encoding.format.number: encoding for encoding in Encoding}
 _TARGETS = ("cpu", "gpu", "tpu")
 _CODES: dict[NnErrno | Ending, int] = {
     NnErrno.INVALID_ARGUMENT: 0,
@@ -155,9 +148,8 @@ class NnInstance:
     def load(self, encoding: int, target: int) -> int:
         """Load the model whose parts were sent."""
         parts = self._taken()
-        return self._answer(
-            "load", lambda: self._session.load(parts, _ENCODINGS[encoding], _TARGETS[target])
-        )
+        named = None if encoding == _AUTODETECT else _ENCODINGS[encoding]
+        return self._answer("load", lambda: self._session.load(parts, named, _TARGETS[target]))
 
     def load_by_name(self, name: str) -> int:
         """Load a model that the host registered."""

@@ -42,15 +42,12 @@ _TYPE_CODES: dict[int, tuple[DType, ...]] = {
     5: (DType.I64, DType.I32),
     6: (DType.I64,),
 }
+# ggml to some hosts and auto-detection to others: the bytes decide
+_AUTODETECT = (5, 6)
 _ENCODINGS = {
-    0: Encoding.OPENVINO,
-    1: Encoding.ONNX,
-    2: Encoding.TENSORFLOW,
-    3: Encoding.PYTORCH,
-    4: Encoding.TENSORFLOW_LITE,
-    # ggml to some hosts and auto-detection to others: the bytes decide
-    5: None,
-    6: None,
+    encoding.format.number: encoding
+    for encoding in sorted(Encoding, key=lambda encoding: encoding.format.number)
+    if encoding.format.number not in _AUTODETECT
 }
 # what WasmEdge has besides
 _ELSEWHERE = {
@@ -425,11 +422,14 @@ def _encoding(number: int) -> Encoding | None:
             f"load: encoding {number} is WasmEdge's {_ELSEWHERE[number]}, for which there is no "
             "engine here (wasmlrun engines lists what there is)",
         )
+    if number in _AUTODETECT:
+        return None
     if number not in _ENCODINGS:
+        known = ", ".join(f"{number} {encoding.value}" for number, encoding in _ENCODINGS.items())
         raise NnError(
             NnErrno.INVALID_ENCODING,
-            f"load: encoding {number} is not supported (0 openvino, 1 onnx, 2 tensorflow, "
-            "3 pytorch, 4 tensorflowlite, 5 or 6 auto-detect)",
+            f"load: encoding {number} is not supported "
+            f"({known}, {' or '.join(map(str, _AUTODETECT))} auto-detect)",
         )
     return _ENCODINGS[number]
 

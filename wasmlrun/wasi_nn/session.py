@@ -115,22 +115,22 @@ class Session:
             source = source_of(parts, encoding)
         except BadModel as e:
             raise NnError(NnErrno.INVALID_ENCODING, f"load: {e.message}", model=True) from e
-        wanted = 2 if source.encoding is Encoding.OPENVINO else 1
-        if source.encoding is not Encoding.GGML and len(parts) != wanted:
+        row, wanted = source.encoding.format, source.encoding.parts
+        if not row.converses and len(parts) != wanted:
             raise NnError(
                 NnErrno.INVALID_ARGUMENT,
-                f"load: a model of encoding {source.encoding.value} has {wanted} part(s), "
-                f"{len(parts)} given",
+                f"load: a model of encoding {row.name} has {wanted} part(s), {len(parts)} given",
             )
-        if source.encoding is Encoding.GGML:
-            return self._load_language(parts, target)
+        if row.converses:
+            return self._load_language(source, target)
         return self._load(source, target, "load")
 
-    def _load_language(self, parts: Sequence[bytes], target: str) -> int:
+    def _load_language(self, source: ModelSource, target: str) -> int:
         """A language model: its weights, or `preload:` and its name, and perhaps options."""
+        parts = source.parts
         weights, options = parts[0], parts[1] if len(parts) > 1 else b""
         if not weights.startswith(_PRELOAD):
-            return self._load(ModelSource(Encoding.GGML, (weights,)), target, "load", options)
+            return self._load(ModelSource(source.encoding, (weights,)), target, "load", options)
         name = weights.removeprefix(_PRELOAD).decode(errors="replace")
         found = self._models.get(name)
         if found is None:

@@ -31,7 +31,7 @@ def environment(
         ("WASMLRUN_INPUT_TYPE", tensor.dtype.value),
     ]
     if encoding is not None:
-        variables.append(("WASMLRUN_MODEL_ENCODING", str(encoding.number)))
+        variables.append(("WASMLRUN_MODEL_ENCODING", str(encoding.format.number)))
     if output is not None:
         shape = ",".join(str(max(n, 1)) for n in output.shape)
         variables += [
