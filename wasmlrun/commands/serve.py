@@ -166,7 +166,7 @@ def _check_installed() -> None:
 def _prepare_interpreters(folder: Path, messages: Messages, *, install: bool) -> None:
     """One script of each language is enough to ask for. Raises WasmlrunError."""
     from wasmlrun.commands.options import interpreter
-    from wasmlrun.serve.routes import find_routes
+    from wasmlrun.serve.site_routes import find_routes
 
     by_suffix = {route.file.suffix: route.file for route in find_routes(folder).routes}
     for file in by_suffix.values():

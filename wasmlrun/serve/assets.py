@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wasmlrun.serve.routes import PUBLIC
+from wasmlrun.serve.site_routes import PUBLIC
 
 NOT_FOUND = "404.html"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from wasmlrun.pipeline.fences import fence_for
-from wasmlrun.serve.routes import find_routes
 from wasmlrun.serve.site import Settings
+from wasmlrun.serve.site_routes import find_routes
 from wasmlrun.support import beneath
 from wasmlrun.support.limits import MAX_MANIFEST_BYTES
 from wasmlrun.walls.child import Fence

@@ -18,7 +18,7 @@ from wasmlrun.serve.answers import Answer
 from wasmlrun.serve.guard import ClientGone, Receive, Scope, Send, leaving, read_body
 from wasmlrun.serve.kv import Stores, TooMuch
 from wasmlrun.serve.pool import Busy, Crashed, Gone, Pool
-from wasmlrun.serve.routes import Route, Routes, find_routes
+from wasmlrun.serve.site_routes import Route, Routes, find_routes
 from wasmlrun.serve.work import manifest_of
 from wasmlrun.supervisor.channel import Message
 from wasmlrun.support.errors import WasmlrunError, WorkerFailed

@@ -14,8 +14,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from wasmlrun.support.records import Record
+from wasmlrun.toolkit.languages import SCRIPTS
 
-SUFFIXES = (".js", ".wasm", ".py", ".rb")
+SUFFIXES = (".wasm", *SCRIPTS)
 PUBLIC = "public"
 _HIDDEN = re.compile(r"_.*|public|\.wws")
 _PARAMETER = re.compile(r"\[(\.{3})?(\w+)\]")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wasmlrun.serve.assets import find_asset
-from wasmlrun.serve.routes import Routes, find_routes, normalized_prefix
+from wasmlrun.serve.site_routes import Routes, find_routes, normalized_prefix
 
 FILES = (
     "index.js", "about.py", "users/index.rb", "users/[id].js", "users/[id]/posts.wasm",
