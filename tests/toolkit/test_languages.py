@@ -17,7 +17,11 @@ from kit.outcome import OUTSIDE
 
 from wasmlrun.binary import module as binary
 from wasmlrun.binary.module import CoreModule
-from wasmlrun.toolkit.languages import LANGUAGES, Language
+from wasmlrun.serve.site_routes import SUFFIXES
+from wasmlrun.toolkit.build import builder_of
+from wasmlrun.toolkit.interpreters import RUNTIMES
+from wasmlrun.toolkit.interpreters.build import BUILDERS
+from wasmlrun.toolkit.languages import LANGUAGES, Compiled, Language
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "samples" / "workers"
@@ -53,6 +57,20 @@ def available(done: Outcome) -> Outcome:
         assert not CI, reason
         pytest.skip(f"{reason} (in CI it is installed)")
     return done
+
+
+def test_every_language_has_what_makes_it_a_worker() -> None:
+    for language in LANGUAGES.values():
+        if isinstance(language, Compiled):
+            assert callable(builder_of(language))
+    assert BUILDERS.keys() == RUNTIMES.keys()
+    assert {runtime.language.suffix for runtime in RUNTIMES.values()} < set(SUFFIXES)
+
+
+def test_the_readme_names_every_language() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = text.split("wasmlrun new mine --lang")[1].split("wasmlrun classify")[0]
+    assert set(LANGUAGES) <= set(re.findall(r"\w+", example))
 
 
 def worker_of(language: Language) -> Path:

@@ -38,4 +38,7 @@ def _told(path: Path, head: bytes) -> tuple[str, str]:
         return "; it is WebAssembly text", f"wat2wasm {path} -o {path.with_suffix('.wasm')}"
     if recognise(head) is not None and path.suffix != ".zip":
         return "; it is a model", f"a model is named with --model {path}"
-    return "", "give a .wasm file, a script (.py, .js, .rb), or a project's folder"
+    return "", (
+        "give a .wasm file, a script in a language of `wasmlrun runtimes list`, "
+        "or a project's folder"
+    )

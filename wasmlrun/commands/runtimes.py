@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.toolkit.languages import SCRIPTS
 
-_NAMES = ("javascript", "python", "ruby")
+_NAMES = tuple(language.name for language in SCRIPTS.values())
 
 
 @click.group("runtimes", context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,11 +36,11 @@ def list_(as_json: bool, verbosity: int) -> int:
     return tell("runtimes", runtimes(found), as_json=as_json)
 
 
-@command.command()
+@command.command(help=f"Fetch, check, build and precompile interpreters: {', '.join(_NAMES)}.")
 @click.argument("names", nargs=-1, required=True, type=click.Choice(_NAMES), metavar="NAME...")
 @verbosity_options
 def install(names: tuple[str, ...], verbosity: int) -> int:
-    """Fetch, check, build and precompile interpreters: javascript, python, ruby."""
+    """Prepare what is not prepared yet."""
     from wasmlrun.report.reporter import silent
     from wasmlrun.support.messages import Messages
     from wasmlrun.toolkit.interpreters import RUNTIMES

@@ -12,7 +12,7 @@ COMMANDS = {
     "inspect": "Look inside a module, a component, a manifest or a model.",
     "bench": "Say where a one-shot's time goes, cold and warm.",
     "cache": "Show or empty the cache of compiled workers and models.",
-    "new": "Write a fresh worker's project in any of nine languages.",
+    "new": "Write a fresh worker's project in the language of your choice.",
     "build": "Build a worker's project with your toolchain, or install one.",
     "pack": "Pack a model into a worker that needs no engine.",
     "compile": "Compile a worker ahead of time, to run it without a compiler.",

@@ -9,19 +9,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from wasmlrun.toolkit.languages import Compiled
 from wasmlrun.toolkit.project import Project
 from wasmlrun.toolkit.toolchains.installer import BuildFailed, Installer
 
 Builder = Callable[[Path, Path, Installer], str]
-# language -> module and function; a toolchain is imported when it is used
-_BUILDERS = {
-    "c": ("zig", "build_c"),
-    "cpp": ("zig", "build_cpp"),
-    "zig": ("zig", "build_zig"),
-    "rust": ("rust", "build_rust"),
-    "go": ("go", "build_go"),
-    "assemblyscript": ("assemblyscript", "build_assemblyscript"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,8 @@ def build(project: Project, installer: Installer) -> Built:
     """
     started = time.monotonic()
     worker = project.worker
-    if project.language.script:
+    language = project.language
+    if not isinstance(language, Compiled):
         from wasmlrun.toolkit.interpreters import runtime_for, script_text
         from wasmlrun.toolkit.interpreters.build import prepare
 
@@ -56,8 +49,7 @@ def build(project: Project, installer: Installer) -> Built:
         script_text(worker)
         module, toolchain = prepare(runtime, installer), runtime.what
     else:
-        name, function = _BUILDERS[project.language.name]
-        builder: Builder = getattr(import_module(f"wasmlrun.toolkit.toolchains.{name}"), function)
+        builder = builder_of(language)
         module = worker
         made = worker.with_name(f".{os.getpid()}-{worker.name}").absolute()
         try:
@@ -71,6 +63,13 @@ def build(project: Project, installer: Installer) -> Built:
             made.unlink(missing_ok=True)
     seconds = time.monotonic() - started
     return Built(worker, module.stat().st_size, seconds, toolchain, imports_of(module))
+
+
+def builder_of(language: Compiled) -> Builder:
+    """What compiles a language; its toolchain is imported when it is used."""
+    toolchain = import_module(f"wasmlrun.toolkit.toolchains.{language.toolchain}")
+    builder: Builder = getattr(toolchain, f"build_{language.name}")
+    return builder
 
 
 def imports_of(module: Path) -> dict[str, list[str]]:

@@ -53,12 +53,8 @@ class Interpreter(Record):
 
 
 RUNTIMES = {
-    name: Interpreter(SCRIPTS[suffix], what, download)
-    for name, suffix, what, download in (
-        ("javascript", ".js", "QuickJS 2025-04-26", "1 MB, and zig with 100 MB"),
-        ("python", ".py", "CPython of componentize-py 0.25.1", "17 MB"),
-        ("ruby", ".rb", "mruby 3.3.0", "1 MB, and zig with 100 MB"),
-    )
+    language.name: Interpreter(language, language.interpreter, language.download)
+    for language in SCRIPTS.values()
 }
 
 

@@ -126,8 +126,7 @@ def _build(runtime: Interpreter, path: Path, installer: Installer) -> None:
     work.mkdir()
     try:
         made = work / "runtime.wasm"
-        builders = {"javascript": _javascript, "python": _python, "ruby": _ruby}
-        builders[runtime.language.name](work, made, installer)
+        BUILDERS[runtime.language.name](work, made, installer)
         made.chmod(0o644)
         _precompile(made)
         path.parent.mkdir(exist_ok=True)
@@ -306,6 +305,10 @@ def _python(work: Path, made: Path, installer: Installer) -> None:
         work,
         {"PYTHONPATH": str(home)},
     )
+
+
+BUILDERS = {"javascript": _javascript, "python": _python, "ruby": _ruby}
+"""Language -> what makes its interpreter."""
 
 
 def _precompile(made: Path) -> None:
