@@ -17,28 +17,33 @@ from PIL import Image, UnidentifiedImageError
 from wasmlrun.support.errors import BadImage
 from wasmlrun.support.limits import MAX_PIXELS
 
-_MODULES = {
-    "JPEG": "Jpeg",
-    "PNG": "Png",
-    "WEBP": "WebP",
-    "GIF": "Gif",
-    "BMP": "Bmp",
-    "DIB": "Bmp",
-    "TIFF": "Tiff",
-    "AVIF": "Avif",
-    "JPEG2000": "Jpeg2K",
-    "PPM": "Ppm",
-    "ICO": "Ico",
-    "ICNS": "Icns",
-    "TGA": "Tga",
-    "PCX": "Pcx",
-    "QOI": "Qoi",
-    "SGI": "Sgi",
-    "XBM": "Xbm",
+_FORMATS: dict[str, tuple[str, str | None]] = {
+    "JPEG": ("Jpeg", "JPEG"),
+    "PNG": ("Png", "PNG"),
+    "WEBP": ("WebP", "WebP"),
+    "GIF": ("Gif", "GIF"),
+    "BMP": ("Bmp", "BMP"),
+    "DIB": ("Bmp", None),
+    "TIFF": ("Tiff", "TIFF"),
+    "AVIF": ("Avif", "AVIF"),
+    "JPEG2000": ("Jpeg2K", "JPEG 2000"),
+    "PPM": ("Ppm", "PPM"),
+    "ICO": ("Ico", "ICO"),
+    "ICNS": ("Icns", "ICNS"),
+    "TGA": ("Tga", "TGA"),
+    "PCX": ("Pcx", "PCX"),
+    "QOI": ("Qoi", "QOI"),
+    "SGI": ("Sgi", "SGI"),
+    "XBM": ("Xbm", "XBM"),
 }
-FORMATS = tuple(_MODULES)
-"""Raster formats by Pillow's names. Their decoders read bytes and do nothing else; those of page
-descriptions (EPS) start programs, and the rest have no business with photographs."""
+"""Pillow's name of a raster format -> its module's, and what people call it (BMP is two to Pillow).
+
+Their decoders read bytes and do nothing else; those of page descriptions (EPS) start programs,
+and the rest have no business with photographs."""
+FORMATS = tuple(_FORMATS)
+*_FIRST, _LAST = (title for _, title in _FORMATS.values() if title is not None)
+KNOWN = f"{', '.join(_FIRST)} and {_LAST} are"
+"""The hint for what is no image that can be read."""
 ORIENTATION = 0x0112
 """EXIF's number for it; 1 is upright."""
 _PREFIX = 16
@@ -93,8 +98,7 @@ def _checked(
     except UnidentifiedImageError:
         raise BadImage(
             f"image {name} is not an image that can be read",
-            "JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF, JPEG 2000, PPM, ICO, ICNS, TGA, PCX, QOI, SGI "
-            "and XBM are",
+            KNOWN,
         ) from None
     except Image.DecompressionBombError as e:  # far too large, or a picture inside an icon is
         count = re.search(r"\d+", str(e))
@@ -149,9 +153,9 @@ def _opened(data: bytes) -> Image.Image:
 @cache
 def _formats() -> tuple[str, ...]:
     """The formats that this Pillow reads; no other's module is ever imported."""
-    for name in dict.fromkeys(_MODULES.values()):
+    for module in dict.fromkeys(module for module, _ in _FORMATS.values()):
         with suppress(ImportError):
-            import_module(f"PIL.{name}ImagePlugin")
+            import_module(f"PIL.{module}ImagePlugin")
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
