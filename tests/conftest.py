@@ -25,6 +25,13 @@ ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The fuzzer's tests come first: they fork, which a process may not do any more once
+    WebAssembly has run in it, because wasmtime's threads are not there in the child.
+    """
+    items.sort(key=lambda item: "fuzz" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """More real models and photographs, beside the clone; they are no part of the repository.
