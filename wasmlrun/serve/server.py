@@ -42,6 +42,8 @@ from wasmlrun.support.records import NOTHING, Record
 
 MAX_ANSWER = 256 * MIB
 """Bytes of a child's answer."""
+OPENING_SECONDS = 300.0
+"""A first start reads and compiles models, whatever time a request has."""
 BACKLOG = 2048
 MAX_CONNECTIONS = 4096
 
@@ -178,6 +180,7 @@ def _child(order: Order, messages: Messages) -> Child:
         work.__name__,
         Message(settings),
         timeout=order.timeout,
+        opening_timeout=OPENING_SECONDS,
         most=MAX_ANSWER,
         calls=order.recycle,
         hear=lambda text: messages.info(printable(text.rstrip("\n"))),

@@ -60,10 +60,12 @@ class Child:
         hear: Callable[[str], None] = lambda text: None,
         memory: int | None = None,
         fence: Fence | None = None,
+        opening_timeout: float | None = None,
     ) -> None:
         """The child imports `module` and answers with what its `begin(opening, board, say)`
-        returns, a Handler. That, and every call, may take `timeout` seconds, and an answer may
-        have `most` bytes. After so many `calls` the child is replaced by a fresh one.
+        returns, a Handler. That, and every call, may take `timeout` seconds, that alone
+        `opening_timeout` where it is given, and an answer may have `most` bytes. After so many
+        `calls` the child is replaced by a fresh one.
 
         `hear` is given what is said meanwhile: warnings, and what guests write to stderr. From its
         first byte on the child may have `memory` bytes, and stands behind the walls of the
@@ -72,6 +74,7 @@ class Child:
         self._module = module
         self._opening = opening
         self._timeout = timeout
+        self._opening_timeout = timeout if opening_timeout is None else opening_timeout
         self._most = most
         self._calls = calls
         self._hear = hear
@@ -91,7 +94,7 @@ class Child:
         with self._lock:
             running = self._started()
             try:
-                answer = self._ask(running, message)
+                answer = self._ask(running, message, self._timeout)
             except WasmlrunError:
                 self._forget_the_dead(running)
                 raise
@@ -138,22 +141,22 @@ class Child:
             running = self._running = _Running(self._module)
             try:
                 self._send(running, self._bounds)
-                self._ask(running, self._opening)
+                self._ask(running, self._opening, self._opening_timeout)
             except BaseException:
                 self._stop()
                 raise
         return running
 
-    def _ask(self, running: _Running, message: Message) -> Message:
-        deadline = time.monotonic() + self._timeout + GRACE
+    def _ask(self, running: _Running, message: Message, seconds: float) -> Message:
+        deadline = time.monotonic() + seconds + GRACE
         try:
             running.channel.send(message, deadline)
             answer = running.channel.receive(self._most, deadline)
         except TimeoutError:
             running.kill()
-            raise self._death(running, timed_out=True) from None
+            raise self._death(running, seconds, timed_out=True) from None
         except Closed:
-            raise self._death(running, timed_out=False) from None
+            raise self._death(running, seconds, timed_out=False) from None
         except Malformed as e:
             running.kill()
             running.ended()
@@ -167,7 +170,7 @@ class Child:
         try:
             running.channel.send(message)
         except Closed:
-            raise self._death(running, timed_out=False) from None
+            raise self._death(running, self._opening_timeout, timed_out=False) from None
 
     def _understood(self, answer: Message) -> Message:
         said = answer.head.get(_SAID)
@@ -181,13 +184,13 @@ class Child:
             raise error_from(error)
         return answer
 
-    def _death(self, running: _Running, *, timed_out: bool) -> Exception:
+    def _death(self, running: _Running, seconds: float, *, timed_out: bool) -> Exception:
         if self._closed:
             return ValueError("the worker was closed")
         status = running.ended()
         if status >= 0 and not timed_out:
             return WorkerFailed(f"the process that did the work ended with exit code {status}")
-        return error_of(Death(-status, timed_out, running.board.running()), self._timeout)
+        return error_of(Death(-status, timed_out, running.board.running()), seconds)
 
     def _forget_the_dead(self, running: _Running) -> None:
         if running.process.poll() is not None:
