@@ -222,6 +222,25 @@ def svg(results: dict[str, dict]) -> str:
     )
 
 
+def tables(results: dict[str, dict]) -> str:
+    """The tables of docs/tiny.md."""
+    lines = ["| | model file | module | memory | " + " | ".join(COLOURS) + " |"]
+    lines.append("|---|---|---|---|" + "---|" * len(COLOURS))
+    for name, result in results.items():
+        cells = [f"{result['model bytes']:,}", f"{result['packed bytes']['simd']:,}"]
+        cells.append(f"{result['memory'] / 2**20:.1f} MiB")
+        for runner in COLOURS:
+            pair = result["inference"].get(runner)
+            cells.append(f"{pair[0]:.3g} ({pair[1]:.3g})" if pair else "")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += ["", "| | | cold | warm | peak MB |", "|---|---|---|---|---|"]
+    for name, result in results.items():
+        for runner, about in result.get("one-shot", {}).items():
+            cells = f"{about['cold']:.0f} | {about['warm']:.0f} | {about['peak']:.0f}"
+            lines.append(f"| {name} | {runner} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=Path, required=True)
@@ -251,7 +270,7 @@ def main() -> None:
         for name, model, known in models:
             measured = library(model, modules[name], given.n, engine=known is not None)
             results[name].update(measured)
-    print(json.dumps(results, indent=1))
+    print(tables(results))
     if given.json is not None:
         given.json.write_text(json.dumps(results, indent=1) + "\n")
     if given.svg is not None:
