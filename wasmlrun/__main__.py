@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 
 from wasmlrun.commands import usage
-from wasmlrun.support.errors import EXIT_BROKEN_PIPE, EXIT_OK, EXIT_USAGE
+from wasmlrun.support import streams
+from wasmlrun.support.errors import EXIT_BROKEN_PIPE, EXIT_OK, EXIT_SYSTEM, EXIT_USAGE
 
 GARBAGE = 50_000
 COMPLETION = "_WASMLRUN_COMPLETE"
@@ -19,19 +21,30 @@ def main() -> None:
     # modules are imported by the thousand objects, all of which stay: looking for garbage among
     # them each time that 700 are new takes a twentieth of a warm run
     gc.set_threshold(GARBAGE)
+    streams.secure()
     arguments = sys.argv[1:]
-    code = _quick(arguments)
-    if code is None:
-        from wasmlrun.cli import invoke
-
-        code = invoke(arguments)
+    code: int | None = None
     try:
+        code = _quick(arguments)
+        if code is None:
+            from wasmlrun.cli import invoke
+
+            code = invoke(arguments)
         sys.stdout.flush()
-        sys.stderr.flush()
     except BrokenPipeError:
         code = EXIT_BROKEN_PIPE
+    except OSError as e:  # a full disk, or a stdout that was closed
+        code = _lost(e) if code in (None, EXIT_OK) else code
+    with suppress(OSError):
+        sys.stderr.flush()
     # nothing is left to clean up, and unloading the engines takes longer than an inference
     os._exit(code)
+
+
+def _lost(error: OSError) -> int:
+    with suppress(OSError):
+        sys.stderr.write(f"error: the answer cannot be written: {error.strerror}\n")
+    return EXIT_SYSTEM
 
 
 def _quick(arguments: list[str]) -> int | None:

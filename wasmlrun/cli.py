@@ -15,8 +15,10 @@ from wasmlrun.support.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_USAGE,
+    LimitExceeded,
     UsageFault,
     WasmlrunError,
+    of_the_system,
 )
 from wasmlrun.support.messages import Messages
 
@@ -42,6 +44,11 @@ def invoke(arguments: Sequence[str]) -> int:
         # the reader went away, as in `wasmlrun … | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return EXIT_BROKEN_PIPE
+    except OSError as e:
+        return _refuse(of_the_system(e), arguments, messages)
+    except MemoryError:
+        messages.error(LimitExceeded("there is not enough memory", "free some"))
+        return LimitExceeded.exit_code
     except Exception as e:  # noqa: BLE001 - told as what it is, with the traceback under -v
         messages.bug(e)
         return EXIT_BUG

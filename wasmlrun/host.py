@@ -7,7 +7,7 @@ each run one with a grant, limits and a clock of its own. Engines, graphs and ca
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from wasmlrun.wasi_nn.session import Session
 
 if TYPE_CHECKING:
     from wasmlrun.sandbox.outcome import GuestRun
+    from wasmlrun.sandbox.setup import Listener
     from wasmlrun.sandbox.worker import LinkedWorker, Worker
     from wasmlrun.support.tensor import Tensor
     from wasmlrun.trace.recorder import Trace
@@ -74,8 +75,8 @@ class Host(Record):
         arguments: Sequence[str] = (),
         environ: Sequence[tuple[str, str]] = (),
         stdin: bytes | None = None,
-        stdout: Callable[[bytes], None] | None = None,
-        stderr: Callable[[bytes], None] | None = None,
+        stdout: Listener | None = None,
+        stderr: Listener | None = None,
         inherit: bool = False,
         interleaved: Callable[[Tensor], bool] | None = None,
         **facts: object,

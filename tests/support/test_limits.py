@@ -114,6 +114,8 @@ CASES = {
     "memory": Case(growing(96), 4 * MIB, 16 * MIB),
     "table": Case(program("", before="(table 5000 funcref)"), 4999, 5000),
     "instances": Case(MANY_INSTANCES, 3, 256),
+    "memories": Case(program("", before="(memory 0) (memory 0)"), 2, 3),
+    "tables": Case(program("", before="(table 1 funcref) (table 1 funcref)"), 1, 2),
     "model_size": Case(calling(("load", BUILDERS, 1, 1, 0, OUT)), 999, 1000),
     "graphs": Case(calling(LOAD, LOAD, LOAD), 2, 3, model=True),
     "contexts": Case(calling(LOAD, OPEN, OPEN, OPEN), 2, 3, model=True),

@@ -18,13 +18,19 @@ def said(verbosity: int) -> dict[str, str]:
         getattr(Messages(verbosity, stream), method)(*arguments)
         return stream.getvalue()
 
+    def chatter() -> str:
+        stream = io.StringIO()
+        with Messages(verbosity, stream).guest() as said:
+            said(b"chatter\n")
+        return stream.getvalue()
+
     return {
         "error": one("error", BadImage("it broke, here", "mend it")),
         "bare error": one("error", BadImage("it broke")),
         "warn": one("warn", "mind"),
         "info": one("info", "so it is"),
         "detail": one("detail", "look"),
-        "guest": one("guest", b"chatter\n"),
+        "guest": chatter(),
     }
 
 
@@ -49,7 +55,7 @@ def test_normally_only_details_are_hidden() -> None:
         "warn": "warning: mind\n",
         "info": "so it is\n",
         "detail": "",
-        "guest": "chatter\n",
+        "guest": "worker: chatter\n",
     }
 
 
@@ -81,5 +87,51 @@ def test_nothing_from_outside_can_steer_a_terminal(text: str, shown: str) -> Non
 
 def test_a_guests_bytes_need_not_be_text() -> None:
     stream = io.StringIO()
-    Messages(0, stream).guest(b"\xff\x1b[2Jhello\n")
-    assert stream.getvalue() == "\ufffd\ufffd[2Jhello\n"
+    with Messages(0, stream).guest() as said:
+        said(b"\xff\x1b[2Jhello\n")
+    assert stream.getvalue() == "worker: \ufffd\ufffd[2Jhello\n"
+
+
+def test_no_line_of_a_guest_looks_like_ours() -> None:
+    stream = io.StringIO()
+    messages = Messages(0, stream)
+    with messages.guest() as said:
+        for piece in (b"err", b"or: forged\nhint: run rm\rerror: x\nno end"):
+            said(piece)
+    messages.error(BadImage("ours", "do this"))
+    assert stream.getvalue() == (
+        "worker: error: forged\nworker: hint: run rm\ufffderror: x\nworker: no end\n"
+        "error: ours\nhint: do this\n"
+    )
+
+
+def test_what_a_guest_says_is_counted_as_it_is_shown() -> None:
+    stream = io.StringIO()
+    with Messages(0, stream).guest() as said:
+        told = said(b"\n" * 100) + said(b"\x01" * 10_000 + b"\n")
+    assert told == len(stream.getvalue().encode()) == 100 * 9 + 10_000 * 3 + 9
+    with Messages(-1, stream).guest() as said:
+        said(b"quiet\n")
+    assert "quiet" not in stream.getvalue()
+
+
+def test_a_name_with_an_end_of_line_begins_no_line_of_ours() -> None:
+    stream = io.StringIO()
+    Messages(0, stream).error(BadImage("image x\nerror: forged\u2028 is none"))
+    assert stream.getvalue() == "error: image x\ufffderror: forged\ufffd is none\n"
+
+
+def test_a_line_that_was_left_without_its_end_is_ended() -> None:
+    stream = io.StringIO()
+    messages = Messages(0, stream)
+    messages.unterminated = True
+    messages.warn("one")
+    messages.warn("two")
+    assert stream.getvalue() == "\nwarning: one\nwarning: two\n"
+
+
+def test_a_full_stderr_is_no_error() -> None:
+    full = open("/dev/full", "w")  # noqa: SIM115 - to close it would say it again
+    Messages(0, full).warn("nobody hears it")
+    with pytest.raises(OSError, match="No space"):
+        full.close()

@@ -44,7 +44,7 @@ def run(code: bytes, handler: Callable[..., int], engine: Engine | None = None) 
     linker.define_wasi()
     linker.define("host", "f", 2, handler)
     store = Store(engine)
-    store.set_limits(memory=1 << 20, table=10, instances=1, fuel=None)
+    store.set_limits(memory=1 << 20, table=10, instances=1, tables=99, memories=99, fuel=None)
     store.set_epoch_deadline(1)
     lent = Lent()
     core_wasi.give(
@@ -290,7 +290,7 @@ def test_a_stream_that_fails_is_an_error_for_the_guest_alone(
     engine, lent = Engine(), Lent()
     linker, store = Linker(engine), Store(engine)
     linker.define_wasi()
-    store.set_limits(memory=1 << 20, table=10, instances=1, fuel=None)
+    store.set_limits(memory=1 << 20, table=10, instances=1, tables=99, memories=99, fuel=None)
     store.set_epoch_deadline(1)
     core_wasi.give(store, Setup((), ("guest",), (), b"", broken, broken), lent)
     with pytest.raises(Exited) as ended:

@@ -25,6 +25,7 @@ def run_worker(
     writable: tuple[str, ...],
     input_layout: str | None,
     request: tuple[str, str] | None,
+    raw: bool,
     body: str | None,
     trace: Path | None,
     verbosity: int,
@@ -32,7 +33,8 @@ def run_worker(
 ) -> int:
     """Run any WASI program in the sandbox.
 
-    Its standard streams and exit code are passed through. What follows -- is the program's own
+    Its standard streams and exit code are passed through; a terminal is spared control
+    characters unless --raw is given. What follows -- is the program's own
     command line. Without a manifest these options are all that the program gets; there is
     never a network.
     """
@@ -98,6 +100,7 @@ def run_worker(
             hosted(plan, host),
             messages,
             request=wws.local_request(*request, wws.read_body(body)) if request else None,
+            raw=raw,
         )
         if request is None:
             return run.exit_code
@@ -172,6 +175,12 @@ command = Command(
             "Send a Wasm Workers Server request and print the response's body.",
             metavar="METHOD PATH",
             words=2,
+        ),
+        Option(
+            ("--raw",),
+            "raw",
+            "Let the program's control characters through to a terminal; a pipe or file has them.",
+            Flag(),
         ),
         Option(("--body",), "body", "Body of the request; - is standard input.", metavar="FILE"),
         *ALL,

@@ -178,7 +178,8 @@ class Classifier:
         # a guest that was told no model was not built for this protocol: what it prints is its own
         own = plan.model is not None
         if not own and run.output is not None:
-            self._messages.guest(run.stdout)
+            with self._messages.guest() as said:
+                said(run.stdout)
         with _timed(timings, "labels"), span(host.trace, "labels", image=image.name):
             top = self._options.top
             return protocol.predictions(run, plan.settings, plan.labels, top, own_ranking=own)
@@ -297,14 +298,14 @@ class Classifier:
         plan = self._plan
         with _timed(timings, "worker"), span(host.trace, "wait for worker"):
             linked = self._linked()
-        with _timed(timings, "run"):
+        with _timed(timings, "run"), self._messages.guest() as said:
             run = host.run(
                 linked,
                 name,
                 arguments=plan.arguments,
                 environ=environ,
                 stdin=stdin,
-                stderr=self._messages.guest,
+                stderr=said,
                 interleaved=interleaved,
                 image=name,
             )
@@ -369,7 +370,9 @@ def _picture_input(graph: Graph | None) -> Port | None:
 def _since_process_start() -> float | None:
     """Milliseconds since whoever started this process did so, if it says when."""
     started = os.environ.get(STARTED)
-    return (time.monotonic_ns() - int(started)) / 1e6 if started else None
+    if not started or not started.isdecimal() or len(started) > 20:
+        return None
+    return (time.monotonic_ns() - int(started)) / 1e6
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wasmlrun.manifest.grant import Grant, from_manifest, with_writable
 from wasmlrun.manifest.mounts import parse_mounts
 from wasmlrun.manifest.reader import Manifest
+from wasmlrun.pipeline.passed_on import PassedOn
 from wasmlrun.pipeline.plan import (
     Wishes,
     find_manifest,
@@ -111,9 +112,11 @@ def run_program(
     messages: Messages,
     *,
     request: bytes | None = None,
+    raw: bool = False,
 ) -> GuestRun:
     """Run a program to its end, in this process, whose clock starts now. With `request`, that
-    is its stdin and its stdout is kept; without, it has this process's streams.
+    is its stdin and its stdout is kept; without, it has this process's streams, of which a
+    terminal gets control characters only if they are wanted `raw`.
 
     Raises:
         WasmlrunError: it could not be started, trapped, or reached a limit.
@@ -123,15 +126,18 @@ def run_program(
     board.lower_timeout(limits.timeout)
     host = replace(host, clock=Clock(board.deadline))
     linked = host.worker(path).linked(host.grant)
+    own = PassedOn(messages, board, raw=raw)
     try:
-        run = host.run(
-            linked,
-            str(path),
-            arguments=arguments,
-            stdin=request,
-            inherit=request is None,
-            stderr=messages.guest,
-        )
+        with messages.guest() as said:
+            run = host.run(
+                linked,
+                str(path),
+                arguments=arguments,
+                stdin=request,
+                inherit=request is None,
+                stdout=own.stdout() if request is None else None,
+                stderr=own.stderr if request is None else said,
+            )
     except MemoryError as e:
         raise exceeded("process_memory", limits.process_memory, "the run takes more") from e
     finally:

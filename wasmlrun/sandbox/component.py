@@ -18,6 +18,7 @@ from wasmlrun.sandbox.precompile import compiled
 from wasmlrun.sandbox.setup import CannotMount, Lent, Setup, sentence
 from wasmlrun.support.errors import BadWorker
 from wasmlrun.support.limits import Limits
+from wasmlrun.support.process import memory_in_use
 from wasmlrun.wasi_nn import adapter
 from wasmlrun.wasi_nn.component import ComponentBinding
 from wasmlrun.wasi_nn.session import Session
@@ -127,6 +128,7 @@ class LinkedComponent:
         self.memory_used = 0
         self._code = 1
         """What it ends with if it ends badly."""
+        self.process_memory_used = 0
         self._nn = ComponentBinding(refusal)
         self._linker = Linker(engine)
         try:
@@ -144,16 +146,17 @@ class LinkedComponent:
         store = self._store(limits)
         self._code = 1
         lent = Lent()
+        code = 1
         try:
             store.set_wasi(_wasi(setup, lent))
             with (
                 self._nn.serving(session, limits.tensor_bytes),
                 self._epochs.limited(clock, store.set_epoch_deadline),
             ):
-                return self._run_in(store)
+                code = self._run_in(store)
         except ExitTrap as e:
             # WASI 0.2 has one number for all bad ends
-            return int(e.code) and self._code
+            code = int(e.code) and self._code
         except Trap as e:
             raise Trapped(e.message) from e
         except WasmtimeError as e:
@@ -162,8 +165,11 @@ class LinkedComponent:
             full = self._uses_nn and _OUT_OF_MEMORY in text
             raise Trapped(text, "memory" if full else None) from e
         finally:
+            # before its memories are gone
+            self.process_memory_used = memory_in_use() if code != 0 else 0
             store.close()
             lent.wait()
+        return code
 
     def _end_with(self, _: object, code: int) -> None:
         self._code = code
@@ -171,7 +177,11 @@ class LinkedComponent:
     def _store(self, limits: Limits) -> Store:
         store = Store(self._engine)
         store.set_limits(
-            memory_size=limits.memory, table_elements=limits.table, instances=limits.instances
+            memory_size=limits.memory,
+            table_elements=limits.table,
+            instances=limits.instances,
+            tables=limits.tables,
+            memories=limits.memories,
         )
         if limits.fuel is not None:
             store.set_fuel(limits.fuel)

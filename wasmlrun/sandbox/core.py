@@ -15,6 +15,7 @@ from wasmlrun.sandbox.precompile import compiled
 from wasmlrun.sandbox.setup import CannotMount, Lent, Setup, sentence
 from wasmlrun.support.errors import BadWorker
 from wasmlrun.support.limits import Limits
+from wasmlrun.support.process import memory_in_use
 from wasmlrun.wasi_nn.session import Session
 
 
@@ -95,6 +96,7 @@ class LinkedCore:
         self._linked = linked
         self._results = results
         self._nn = binding
+        self.process_memory_used = 0
 
     @property
     def memory_used(self) -> int:
@@ -105,11 +107,14 @@ class LinkedCore:
         """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
         store, lent = wasmtime_c.Store(self._engine), Lent()
         self._nn.session = session
+        failed = True
         try:
             store.set_limits(
                 memory=limits.memory,
                 table=limits.table,
                 instances=limits.instances,
+                tables=limits.tables,
+                memories=limits.memories,
                 fuel=limits.fuel,
             )
             try:
@@ -118,12 +123,16 @@ class LinkedCore:
                 raise CannotMount(sentence(str(e))) from e
             with self._epochs.limited(clock, store.set_epoch_deadline):
                 self._linked.run(store, self._results)
+            failed = False
         except wasmtime_c.Exited as e:
+            failed = e.code != 0
             return e.code
         except wasmtime_c.Trap as e:
             raise Trapped(str(e)) from e
         finally:
             self._nn.session = None
+            # before its memories are gone
+            self.process_memory_used = memory_in_use() if failed else 0
             store.close()
             lent.wait()
         return 0

@@ -29,14 +29,14 @@ _NOT_FOUND = (
 class Heard:
     """Passes on what a guest says and remembers the end of it."""
 
-    def __init__(self, sink: Callable[[bytes], None]) -> None:
+    def __init__(self, sink: Callable[[bytes], int | None]) -> None:
         self._sink = sink
         self._tail = b""
 
-    def __call__(self, data: bytes) -> None:
+    def __call__(self, data: bytes) -> int | None:
         """The guest says something."""
         self._tail = (self._tail + data)[-_KEPT:]
-        self._sink(data)
+        return self._sink(data)
 
     @property
     def text(self) -> str:

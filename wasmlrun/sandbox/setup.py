@@ -13,12 +13,17 @@ from collections.abc import Callable, Sequence
 
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.manifest.reader import Mount
-from wasmlrun.support.errors import LimitExceeded
+from wasmlrun.support.errors import LimitExceeded, UsageFault
 from wasmlrun.support.limits import exceeded
 from wasmlrun.support.records import Record
 
 Sink = Callable[[bytes], int | None]
 """Takes what a guest writes; a negative error number is for the guest."""
+
+
+Listener = Callable[[bytes], int | None]
+"""Takes what a guest writes; says how many bytes it became, if it is not as many."""
+_AT_ONCE = 4096
 
 
 class Setup(Record):
@@ -73,36 +78,55 @@ def setup_of(
     output: Output,
     *,
     stdin: bytes | None,
-    stdout: Callable[[bytes], None],
-    stderr: Callable[[bytes], None],
+    stdout: Listener | None,
+    stderr: Listener,
     inherit: bool,
 ) -> Setup:
     """What one instance is given; `arguments` begin with the program's name.
 
-    With `inherit` the guest has this process's own streams, its stdin only if `stdin` is None;
-    its output is counted only if there is a limit.
+    With `inherit` the guest has this process's own stdin if `stdin` is None, and its own stdout if
+    `stdout` is None; that is counted only if there is a limit.
     """
-    if inherit:
-        stdout, stderr = _to_descriptor(1), _to_descriptor(2)
-    uncounted = inherit and output.limit is None
+    _check_texts(grant, arguments, environ)
+    if inherit and stdout is None and output.limit is not None:
+        stdout = to_descriptor(1)
     return Setup(
         mounts=grant.mounts,
         arguments=tuple(arguments),
         environ=(*grant.environ.items(), *environ),
         stdin=None if inherit and stdin is None else stdin or b"",
-        stdout=None if uncounted else output.to(stdout),
-        stderr=None if uncounted else output.to(stderr),
+        stdout=None if stdout is None else output.to(stdout),
+        stderr=output.to(stderr),
     )
 
 
 def written_to(setup: Setup) -> Callable[[bytes], None]:
     """What writes to an instance's stdout for it, counted as its own writing is."""
-    sink = setup.stdout or _to_descriptor(1)
+    sink = setup.stdout or to_descriptor(1)
 
     def write(data: bytes) -> None:
         sink(data)
 
     return write
+
+
+def _check_texts(
+    grant: Grant, arguments: Sequence[str], environ: Sequence[tuple[str, str]]
+) -> None:
+    """WASI has Unicode and nothing else. Raises UsageFault for what is none."""
+    named = {
+        "the argument": arguments,
+        "the variable": [text for pair in (*grant.environ.items(), *environ) for text in pair],
+        "the folder": [f"{mount.host}:{mount.guest}" for mount in grant.mounts],
+    }
+    for what, texts in named.items():
+        for text in texts:
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise UsageFault(
+                    f"{what} {text} is not UTF-8; a worker can have none that is not"
+                ) from None
 
 
 class Output:
@@ -113,15 +137,23 @@ class Output:
         self._written = 0
         self.exceeded = False
 
-    def to(self, sink: Callable[[bytes], None]) -> Sink:
+    def to(self, sink: Listener) -> Sink:
         """What an engine calls with each write; over the limit the guest is told EIO."""
 
         def write(data: bytes) -> int | None:
-            self._written += len(data)
-            if self.limit is not None and self._written > self.limit:
-                self.exceeded = True
-                return -5  # EIO, to the guest
-            sink(data)
+            # a little at a time: what is shown may be longer than what was written
+            for start in range(0, len(data), _AT_ONCE):
+                piece = data[start : start + _AT_ONCE]
+                self._written += len(piece)
+                if self.limit is not None and self._written > self.limit:
+                    self.exceeded = True
+                    return -5  # EIO, to the guest
+                shown = sink(piece)
+                if shown is not None:
+                    self._written += max(0, shown - len(piece))
+                    if self.limit is not None and self._written > self.limit:
+                        self.exceeded = True
+                        return -5
             return None
 
         return write
@@ -132,7 +164,9 @@ class Output:
         return exceeded("output", self.limit, "the worker printed more")
 
 
-def _to_descriptor(number: int) -> Callable[[bytes], None]:
+def to_descriptor(number: int) -> Listener:
+    """Writes to a descriptor, all of it."""
+
     def write(data: bytes) -> None:
         while data:
             data = data[os.write(number, data) :]
@@ -159,6 +193,10 @@ def limit_hit(why: str) -> str | None:
         return "table"
     if "all fuel consumed" in why:
         return "fuel"
+    if "table count too high" in why:
+        return "tables"
+    if "memory count too high" in why:
+        return "memories"
     if "instance count too high" in why or "too many instances" in why:
         return "instances"
     return None

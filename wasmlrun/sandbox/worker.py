@@ -8,7 +8,7 @@ components is in `worker_core` and `worker_component`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from wasmlrun.sandbox.hints import Heard, remedy, was_refused
 from wasmlrun.sandbox.outcome import GuestRun, explain
 from wasmlrun.sandbox.setup import (
     CannotMount,
+    Listener,
     Output,
     Setup,
     limit_hit,
@@ -43,6 +44,10 @@ class LinkedProgram(Protocol):
     @property
     def memory_used(self) -> int:
         """Bytes of linear memory that the last instance ended with; 0 when that is not known."""
+
+    @property
+    def process_memory_used(self) -> int:
+        """Bytes of the process when the last instance failed; 0 when it did not, or unknown."""
 
     def start(self, setup: Setup, session: Session | None, limits: Limits, clock: Clock) -> int:
         """Run a fresh instance to its end; its exit code. Raises Trapped or CannotMount."""
@@ -104,8 +109,8 @@ class LinkedWorker:
         arguments: Sequence[str] = (),
         environ: Sequence[tuple[str, str]] = (),
         stdin: bytes | None = None,
-        stdout: Callable[[bytes], None] | None = None,
-        stderr: Callable[[bytes], None] | None = None,
+        stdout: Listener | None = None,
+        stderr: Listener | None = None,
         inherit: bool = False,
     ) -> GuestRun:
         """Run a fresh instance to its end.
@@ -113,8 +118,8 @@ class LinkedWorker:
         It has the runtime's limits unless it is given its own, and until its clock says that
         the time is over.
 
-        Without `stdout` the guest's output is kept in the result. With `inherit` the guest has
-        this process's own streams; its output is counted only if there is a limit.
+        Without `stdout` the guest's output is kept in the result; with `inherit` the guest has
+        this process's own stdin and, without `stdout`, its own stdout.
 
         Raises:
             WorkerFailed: it trapped. BadModel: it trapped over a model.
@@ -130,7 +135,7 @@ class LinkedWorker:
             environ,
             output,
             stdin=stdin,
-            stdout=stdout or kept.append,
+            stdout=stdout or (None if inherit else kept.append),
             stderr=heard,
             inherit=inherit,
         )
@@ -141,8 +146,9 @@ class LinkedWorker:
         except WorkerFailed as error:
             if output.exceeded:  # interpreters trap when they cannot write
                 raise output.error() from error
-            if self._memory_is_full(limits):
-                raise self._wants_more_memory(limits) from error
+            full = self._what_is_full(limits)
+            if full is not None:
+                raise full from error
             failure = session.failure if session is not None else None
             ended = GuestRun(b"", 1, None, failure, error.hint or self._hint(heard, session))
             raise explain(ended, error.message) from error.__cause__
@@ -151,8 +157,9 @@ class LinkedWorker:
             raise (output.error() if output.exceeded else error) from None
         if output.exceeded:
             raise output.error()
-        if exit_code != 0 and self._memory_is_full(limits):
-            raise self._wants_more_memory(limits)
+        full = self._what_is_full(limits) if exit_code != 0 else None
+        if full is not None:
+            raise full
         return GuestRun(
             b"".join(kept),
             exit_code,
@@ -166,14 +173,17 @@ class LinkedWorker:
     def _name(self) -> str:
         return self._grant.shown or self._path.name
 
-    def _memory_is_full(self, limits: Limits) -> bool:
+    def _what_is_full(self, limits: Limits) -> LimitExceeded | None:
+        """The limit of memory that a guest failed for, as far as can be told."""
         # wasmtime denies memory without telling the host: a guest that failed with nearly all
         # it may have is taken to have failed for want of more
-        return self._linked.memory_used >= limits.memory * 7 // 8
-
-    def _wants_more_memory(self, limits: Limits) -> LimitExceeded:
-        used = self._linked.memory_used
-        return exceeded("memory", limits.memory, f"the worker failed with {used} bytes in use")
+        used, process = self._linked.memory_used, self._linked.process_memory_used
+        if used >= limits.memory * 7 // 8:
+            return exceeded("memory", limits.memory, f"the worker failed with {used} bytes in use")
+        if process >= limits.process_memory * 7 // 8:
+            what = f"the worker failed with {process} bytes in use by the process"
+            return exceeded("process_memory", limits.process_memory, what)
+        return None
 
     def _hint(self, heard: Heard, session: Session | None) -> str | None:
         # a failed WASI-NN call explains a failure, unless the guest itself says otherwise

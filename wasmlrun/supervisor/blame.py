@@ -70,6 +70,7 @@ def supervised(
     def on_death(death: Death, board: Board) -> int | None:
         if again(death, board):
             return None
+        messages.unterminated = board.unterminated
         error = error_of(death, board.timeout)
         if trace is not None:
             trace.instant("killed", error=error.message)

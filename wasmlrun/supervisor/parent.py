@@ -27,6 +27,7 @@ from wasmlrun.support.errors import (
     EXIT_BROKEN_PIPE,
     EXIT_BUG,
     EXIT_INTERRUPTED,
+    EXIT_SYSTEM,
     EXIT_TERMINATED,
     WasmlrunError,
     of_the_system,
@@ -89,8 +90,9 @@ def supervise(
 def _in_child(
     work: Callable[[Board], int], board: Board, messages: Messages, begin: Callable[[], None]
 ) -> int | Death:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # told when something is written
+        sys.stdout.flush()
+        sys.stderr.flush()
     parent, inbox = os.getpid(), Inbox()
     with _Signals() as signals, tempfiles.handed_down():
         child = os.fork()
@@ -215,7 +217,12 @@ def _exit_with(
     try:
         begin()
         code = work(board)
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:  # whoever wrote has told it
+            code = code or EXIT_SYSTEM
     except BrokenPipeError:
         code = EXIT_BROKEN_PIPE
     except WasmlrunError as error:
@@ -228,8 +235,9 @@ def _exit_with(
     except BaseException as error:  # noqa: BLE001 - told in full; a child never returns
         messages.bug(error)
     finally:
-        messages.stream.flush()
-        sys.stderr.flush()
+        with suppress(OSError):  # nobody could be told
+            messages.stream.flush()
+            sys.stderr.flush()
         os._exit(code)
 
 

@@ -41,7 +41,9 @@ class Doing(Record):
     what: str
 
 
-_HEADER = struct.Struct("<ddIi?")  # timeout, deadline, images done, exit code so far, careful
+_HEADER = struct.Struct(
+    "<ddIi??"
+)  # timeout, deadline, images done, exit code so far, careful, unterminated
 _SLOT = struct.Struct("<BH")
 _TEXT = 400
 _SLOT_SIZE = _SLOT.size + _TEXT
@@ -155,11 +157,20 @@ class Board:
     def careful(self, value: bool) -> None:
         self._set(careful=value)
 
-    def _header(self) -> tuple[float, float, int, int, bool]:
+    @property
+    def unterminated(self) -> bool:
+        """Whether a guest left a line on stderr without its end."""
+        return self._header()[5]
+
+    @unterminated.setter
+    def unterminated(self, value: bool) -> None:
+        self._set(unterminated=value)
+
+    def _header(self) -> tuple[float, float, int, int, bool, bool]:
         return _HEADER.unpack_from(self._memory, 0)
 
     def _set(self, **values: float) -> None:
-        names = ("timeout", "deadline", "done", "code", "careful")
+        names = ("timeout", "deadline", "done", "code", "careful", "unterminated")
         current = dict(zip(names, self._header(), strict=True))
         _HEADER.pack_into(self._memory, 0, *(current | values).values())
 

@@ -120,6 +120,22 @@ class Limits(Record):
         help="Core instances.",
         bounds="core instances in one run",
     )
+    memories: int = _limit(
+        64,
+        unit="memories",
+        flag="--max-memories",
+        metavar="N",
+        help="Linear memories.",
+        bounds="linear memories in one run",
+    )
+    tables: int = _limit(
+        256,
+        unit="tables",
+        flag="--max-tables",
+        metavar="N",
+        help="Tables.",
+        bounds="tables in one run",
+    )
     model_size: int = _limit(
         GIB,
         unit="bytes",

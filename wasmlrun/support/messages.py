@@ -20,6 +20,8 @@ class Messages:
     def __init__(self, verbosity: int = 0, stream: TextIO | None = None) -> None:
         self.verbosity = verbosity
         self.stream = stream if stream is not None else sys.stderr
+        self.unterminated = False
+        """Whether somebody else left a line on stderr without its end."""
         self._aside: tuple[int, io.StringIO] | None = None
 
     def use_own_descriptor(self) -> None:
@@ -47,21 +49,21 @@ class Messages:
         """`error: …` and `hint: …`; the traceback under -v."""
         if self.verbosity > 0 and failure.cause is not None:
             self._write(_traceback(failure.cause))
-        self._write(f"error: {printable(failure.message)}")
+        self._write(f"error: {one_line(failure.message)}")
         if failure.hint:
-            self._write(f"hint: {printable(failure.hint)}")
+            self._write(f"hint: {one_line(failure.hint)}")
 
     def bug(self, error: BaseException) -> None:
         """An error that nobody foresaw: its kind, and the traceback under -v."""
         if self.verbosity > 0:
             self._write(_traceback(error))
-        self._write(f"error: a bug in wasmlrun: {type(error).__name__}: {printable(str(error))}")
+        self._write(f"error: a bug in wasmlrun: {type(error).__name__}: {one_line(str(error))}")
         self._write("hint: please report it, with what -v prints")
 
     def warn(self, text: str) -> None:
         """Something to know that stops nothing."""
         if self.verbosity >= 0:
-            self._write(f"warning: {printable(text)}")
+            self._write(f"warning: {one_line(text)}")
 
     def info(self, text: str) -> None:
         """What is happening, for a person who waits."""
@@ -77,10 +79,21 @@ class Messages:
         if self.verbosity > 0:
             self._write(printable(text))
 
-    def guest(self, data: bytes) -> None:
-        """A guest's own chatter."""
-        if self.verbosity >= 0 and data:
-            self.stream.write(printable(data.decode(errors="replace"), keep="\n\t"))
+    @contextmanager
+    def guest(self) -> Iterator[GuestLines]:
+        """What a guest says while the block runs, each line marked as the worker's."""
+        lines = GuestLines(self)
+        try:
+            yield lines
+        finally:
+            lines.end()
+
+    def put(self, text: str) -> None:
+        """Text as it is, which ends with its line."""
+        with suppress(OSError):  # nobody could be told
+            if self.unterminated:
+                text, self.unterminated = "\n" + text, False
+            self.stream.write(text)
             self.stream.flush()
 
     def _write(self, text: str) -> None:
@@ -88,15 +101,60 @@ class Messages:
         if aside is not None and aside[0] == threading.get_ident():
             aside[1].write(text + "\n")
             return
-        with suppress(OSError):  # nobody could be told
-            self.stream.write(text + "\n")
-            self.stream.flush()
+        self.put(text + "\n")
+
+
+class GuestLines:
+    """Takes what a guest writes to stderr and tells it line by line: `worker: …`.
+
+    So a guest's words are never taken for this program's, whatever they are.
+    """
+
+    MARK = "worker: "
+    _LONGEST = 4096
+
+    def __init__(self, messages: Messages) -> None:
+        self._messages = messages
+        self._rest = b""
+        self._owed = 0
+        """Bytes that the rest will take, and that were counted."""
+
+    def __call__(self, data: bytes) -> int:
+        """Tell the lines that are whole; how many bytes the data takes when all is told."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        while len(self._rest) > self._LONGEST:
+            lines.append(self._rest[: self._LONGEST])
+            self._rest = self._rest[self._LONGEST :]
+        before = self._owed
+        self._owed = len(self._shown([self._rest]).encode()) if self._rest else 0
+        return self._tell(lines) + self._owed - before
+
+    def end(self) -> None:
+        """Tell what is left."""
+        if self._rest:
+            self._tell([self._rest])
+            self._rest = b""
+
+    def _shown(self, lines: list[bytes]) -> str:
+        texts = [printable(line.decode(errors="replace"), keep="\t") for line in lines]
+        return "".join(f"{self.MARK}{text}\n" for text in texts)
+
+    def _tell(self, lines: list[bytes]) -> int:
+        text = self._shown(lines)
+        if self._messages.verbosity >= 0 and text:
+            self._messages.put(text)
+        return len(text.encode())
 
 
 def _traceback(error: BaseException) -> str:
     import traceback  # not needed unless something goes wrong
 
     return "".join(traceback.format_exception(error)).rstrip()
+
+
+def one_line(text: str) -> str:
+    """As `printable`, in one line: a name with an end of line in it begins no line of ours."""
+    return printable(text, keep="\t")
 
 
 def printable(text: str, keep: str = "\n\t") -> str:

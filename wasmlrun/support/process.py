@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 _muting = threading.Lock()
 
@@ -31,6 +32,15 @@ def bound_memory(size: int) -> None:
         size = min(size, hard)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_DATA, (size, hard))
+
+
+def memory_in_use() -> int:
+    """Bytes of this process that `bound_memory` bounds; 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[5])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def keep_one_heap() -> None:

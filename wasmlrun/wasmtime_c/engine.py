@@ -116,11 +116,19 @@ class Store(Owned):
         super().__init__(made, lib.wasmtime_store_delete)
         self.context: int = lib.wasmtime_store_context(made)
 
-    def set_limits(self, *, memory: int, table: int, instances: int, fuel: int | None) -> None:
-        """Bytes of a memory, elements of a table, instances, and instructions."""
+    def set_limits(
+        self,
+        *,
+        memory: int,
+        table: int,
+        instances: int,
+        tables: int,
+        memories: int,
+        fuel: int | None,
+    ) -> None:
+        """Bytes of a memory, elements of a table, how many of each, and instructions."""
         lib = library()
-        no_limit = -1
-        lib.wasmtime_store_limiter(self.pointer, memory, table, instances, no_limit, no_limit)
+        lib.wasmtime_store_limiter(self.pointer, memory, table, instances, tables, memories)
         if fuel is not None:
             check(lib.wasmtime_context_set_fuel(self.context, fuel))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, TextIO
 
@@ -31,7 +32,40 @@ class JsonLines(Renderer):
         self._line({self._asked.subject_key: failure.subject, "error": told})
 
     def _line(self, record: Mapping[str, Any]) -> None:
-        put(self._stream, json.dumps({"schema": SCHEMA, **record}, ensure_ascii=False) + "\n")
+        text = safe(json.dumps({"schema": SCHEMA, **record}, ensure_ascii=False))
+        if not _is_utf8(self._stream):
+            text = "".join(c if c.isascii() else _escaped(c) for c in text)
+        put(self._stream, text + "\n")
+
+
+def safe(text: str) -> str:
+    """JSON without characters that a terminal or a reader of lines could take for more.
+
+    What is not printable (ends of lines, changes of direction) is escaped, which changes no
+    value. What is no Unicode, such as a file's name in an unknown encoding, becomes text that
+    shows its bytes: JSON has no way to write it.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else _escaped(c) for c in _SURROGATE.sub(_shown, text))
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _shown(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    # Python has the bytes of a name that is no UTF-8 here
+    return f"\\\\x{number - 0xDC00:02x}" if 0xDC80 <= number <= 0xDCFF else "\ufffd"
+
+
+def _escaped(character: str) -> str:
+    data = character.encode("utf-16-be")
+    return "".join(f"\\u{data[i]:02x}{data[i + 1]:02x}" for i in range(0, len(data), 2))
+
+
+def _is_utf8(stream: TextIO) -> bool:
+    return (stream.encoding or "utf-8").lower().replace("-", "") == "utf8"
 
 
 make = JsonLines
