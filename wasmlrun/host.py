@@ -7,7 +7,7 @@ each run one with a grant, limits and a clock of its own. Engines, graphs and ca
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import Outcome
 from kit.core_guests import printing, program
+from kit.outcome import Outcome
 
 from wasmlrun.report.renderers.json_lines import safe
 

@@ -179,7 +179,8 @@ class _SiteWorker(Record):
         limits = self.host.limits
         host = replace(self.host, clock=Clock.after(limits.timeout))
         try:
-            run = host.run(self.linked, str(self.path), stdin=request, stderr=messages.guest)
+            with messages.guest() as said:
+                run = host.run(self.linked, str(self.path), stdin=request, stderr=said)
         except MemoryError as e:
             raise exceeded("process_memory", limits.process_memory, "the run takes more") from e
         response = response_of(run)
