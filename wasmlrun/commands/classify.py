@@ -75,7 +75,7 @@ def classify_images(
     )
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
-    from wasmlrun.report.stdout import Gathered
+    from wasmlrun.report.stdout import Gathered, writing
     from wasmlrun.report.views.images import answer
     from wasmlrun.support.messages import Messages
 
@@ -121,7 +121,8 @@ def classify_images(
                     with messages.aside() as said:
                         code = tell()
                     heard = said.getvalue().encode(errors="backslashreplace")
-                    board.deliver(Letter(code, out.taken(), heard))
+                    with writing():
+                        board.deliver(Letter(code, out.taken(), heard))
                 finally:
                     out.through = True
 

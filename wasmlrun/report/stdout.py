@@ -13,20 +13,20 @@ from wasmlrun.support.errors import CannotWrite
 
 def put(stream: TextIO, text: str) -> None:
     """Write all at once: a crash elsewhere in the process leaves no half answer."""
-    with _told():
+    with writing():
         stream.write(text)
         stream.flush()
 
 
 def put_bytes(data: bytes) -> None:
     """Bytes that are an answer as they are, such as a response's body."""
-    with _told():
+    with writing():
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def writing() -> Iterator[None]:
     """A reader that went away is told by its own error, any other failure as CannotWrite."""
     try:
         yield
