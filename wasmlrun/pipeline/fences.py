@@ -6,9 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from wasmlrun.support import beneath
-from wasmlrun.support.errors import UsageFault
-from wasmlrun.support.limits import MAX_MANIFEST_BYTES
+from wasmlrun.support.errors import BadManifest, UsageFault
 from wasmlrun.support.paths import exists, is_dir, is_file
 from wasmlrun.support.userdata import cache_dir, data_dir
 from wasmlrun.walls.child import Fence
@@ -31,8 +29,8 @@ def fence_for(
     """The walls of a command that was given these.
 
     Files are readable themselves, a model with what stands beside it under its name, a manifest
-    with its whole folder. The folder is writable, and the network there, only where the manifest's
-    text has the word for it or the command line says so.
+    with its whole folder. Only folders that the manifest or the command line makes writable can be
+    written. There is no network: a manifest's requests are granted to nobody here, only by `serve`.
     """
     reading: list[Path] = [Path(name) for name in files if name is not None]
     writing: list[Path] = []
@@ -59,11 +57,11 @@ def fence_for(
         # also what leads up to it, for a path that goes up and down again
         folder = found.parent
         reading += [found, folder]
-        if writable or _mentions(found, b"writable"):
-            writing.append(Path("/") if allow_outside else folder)
-    network = found is not None and _mentions(found, b"http_requests")
+        writing += _writable_in(found, writable, allow_outside)
     graphics = device is not None and device.upper() != "CPU"
-    return Fence(Reach(tuple(reading), tuple(writing), allow_outside, network, graphics), required)
+    return Fence(
+        Reach(tuple(reading), tuple(writing), anywhere=allow_outside, graphics=graphics), required
+    )
 
 
 def _manifest_of(worker: str | Path | None, manifest: Path | None) -> Path | None:
@@ -89,8 +87,13 @@ def _of_a_model(text: str) -> list[Path]:
     return [path, path.with_suffix(".bin")]
 
 
-def _mentions(manifest: Path, key: bytes) -> bool:
-    # not read as TOML here: a key that hides behind escapes stays without its right
-    with suppress(OSError):
-        return key in beneath.read(manifest, MAX_MANIFEST_BYTES)
-    return False
+def _writable_in(path: Path, asked: Sequence[str], allow_outside: bool) -> list[Path]:
+    """The host folders of a manifest's mounts that may be written to."""
+    from wasmlrun.manifest.reader import read_manifest
+
+    try:
+        folders = read_manifest(path, allow_outside=allow_outside).folders
+    except BadManifest:  # told where it is read again
+        return []
+    wanted = {path.rstrip("/") for path in asked}
+    return [m.host for m in folders if m.writable or m.guest.rstrip("/") in wanted]

@@ -1,7 +1,7 @@
 """The walls around the processes that do the work: what is served, and nothing besides.
 
-A site's folder is writable only where a manifest mounts something, and the network is there only
-where a manifest has the word for it.
+Of a site only what its manifests mount to be written is writable, and the network is there only
+where one of them names hosts. With `--reload` manifests may change: then both are there at once.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from wasmlrun.manifest.reader import Manifest
 from wasmlrun.pipeline.fences import fence_for
 from wasmlrun.serve.site import Settings
 from wasmlrun.serve.site_routes import find_routes
-from wasmlrun.support import beneath
-from wasmlrun.support.limits import MAX_MANIFEST_BYTES
+from wasmlrun.serve.work import manifest_of
+from wasmlrun.support.errors import BadManifest
 from wasmlrun.walls.child import Fence
 from wasmlrun.walls.reach import Reach
 
@@ -41,17 +42,15 @@ def fence_of(
             allow_outside=bool(model.get("allow_outside")),
             **usual,
         )
-        # models are not for the network, whatever a manifest says
         reaches.append(fence.reach)
-    mounts = network = False
+    network = False
     if site is not None:
-        texts = [
-            _text(route.file.with_suffix(".toml")) for route in find_routes(site.folder).routes
-        ]
-        mounts = site.reload or any(b"folders" in text for text in texts)
-        network = site.reload or any(b"http_requests" in text for text in texts)
-        writing = (site.folder,) if mounts else ()
-        reaches.append(Reach((site.folder,), writing, site.allow_outside))
+        granted = [] if site.reload else _manifests(site)
+        network = site.reload or any(manifest.http.allowed_hosts for manifest in granted)
+        writing = [m.host for manifest in granted for m in manifest.folders if m.writable]
+        if site.reload:
+            writing.append(site.folder)
+        reaches.append(Reach((site.folder,), tuple(writing), site.allow_outside))
     known = [reach for reach in reaches if reach is not None]
     return Fence(
         Reach(
@@ -65,7 +64,11 @@ def fence_of(
     )
 
 
-def _text(manifest: Path) -> bytes:
-    with suppress(OSError):
-        return beneath.read(manifest, MAX_MANIFEST_BYTES)
-    return b""
+def _manifests(site: Settings) -> list[Manifest]:
+    """Of the site's workers. One that is wrong grants nothing; its worker does not start."""
+    found = []
+    for route in find_routes(site.folder).routes:
+        with suppress(BadManifest):
+            manifest = manifest_of(route.file, site.folder, allow_outside=site.allow_outside)
+            found += [manifest] if manifest is not None else []
+    return found
