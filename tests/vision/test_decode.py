@@ -14,6 +14,7 @@ from kit.pictures import BLUE, RED, bomb, encoded, red_left
 from PIL import Image
 
 from wasmlrun.support.errors import BadImage
+from wasmlrun.vision import decode as decoding
 from wasmlrun.vision.decode import FORMATS, KNOWN, decode
 from wasmlrun.vision.source import read_image
 
@@ -241,6 +242,19 @@ def test_the_limit_of_pixels_can_be_set() -> None:
     assert refusal(data, max_pixels=9_999)[0] == (
         "image photo.jpg has 100 × 100 pixels, more than the limit of 0.009999 megapixels"
     )
+
+
+@pytest.mark.parametrize("own", ["_check_size", "_upright", "_to_rgb", "_from_deep", "_formats"])
+def test_a_mistake_of_our_own_is_not_called_damage(
+    own: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: object) -> None:
+        raise TypeError("a mistake")
+
+    monkeypatch.setattr(decoding, own, mistaken)
+    picture = encoded(Image.new("I;16" if own == "_from_deep" else "RGB", (4, 4)), "TIFF")
+    with pytest.raises(TypeError, match="a mistake"):
+        decode(picture, "x")
 
 
 PICTURES = [

@@ -48,6 +48,22 @@ ORIENTATION = 0x0112
 """EXIF's number for it; 1 is upright."""
 _PREFIX = 16
 """Bytes that tell the formats apart."""
+_DAMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+    ZeroDivisionError,
+    AttributeError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+"""Damaged files make Pillow's decoders raise nearly anything."""
 
 
 def decode(
@@ -60,8 +76,9 @@ def decode(
 
     Raises:
         BadImage: not an image, damaged, truncated, or larger than `max_pixels`.
+        MemoryError: this process may not have as much as its pixels take.
     """
-    return _checked(lambda: _opened(data), name, at_least, max_pixels)
+    return _checked(lambda pillow: _opened(data, name, pillow), name, at_least, max_pixels)
 
 
 def finished(image: Image.Image, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -69,8 +86,9 @@ def finished(image: Image.Image, name: str, *, max_pixels: int = MAX_PIXELS) -> 
 
     Raises:
         BadImage: damaged, truncated, or larger than `max_pixels`.
+        MemoryError: this process may not have as much as its pixels take.
     """
-    return _checked(lambda: image, name, 0, max_pixels)
+    return _checked(lambda _: image, name, 0, max_pixels)
 
 
 def configure_process(max_pixels: int) -> None:
@@ -83,71 +101,72 @@ def configure_process(max_pixels: int) -> None:
     warnings.simplefilter("ignore")
 
 
+class _Pillow:
+    """Around Pillow's own calls, and around nothing else: what they raise is the image's fault.
+
+    But for MemoryError, which is the process's: it may have no more.
+    """
+
+    def __init__(self, name: str, max_pixels: int) -> None:
+        self._name = name
+        self._max_pixels = max_pixels
+
+    def __enter__(self) -> None:
+        """Nothing is to be prepared."""
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Raises BadImage for what the call raised."""
+        if isinstance(error, UnidentifiedImageError):
+            raise _no_image(self._name) from None
+        if isinstance(error, Image.DecompressionBombError):
+            # far too large, or a picture inside an icon is
+            count = re.search(r"\d+", str(error))
+            raise _too_large(
+                self._name, count[0] if count else "too many", self._max_pixels
+            ) from None
+        if isinstance(error, _DAMAGE):
+            raise BadImage(f"image {self._name} is damaged: {_first_line(error)}") from error
+
+
 def _checked(
-    open_: Callable[[], Image.Image], name: str, at_least: int, max_pixels: int
+    open_: Callable[[_Pillow], Image.Image], name: str, at_least: int, max_pixels: int
 ) -> Image.Image:
-    try:
-        image = open_()
-        _check_size(image, name, max_pixels)
+    pillow = _Pillow(name, max_pixels)
+    image = open_(pillow)
+    _check_size(image, name, max_pixels)
+    with pillow:
         if at_least and image.format == "JPEG":
             image.draft("RGB" if image.mode != "L" else "L", (2 * at_least, 2 * at_least))
         image.load()
-        # an icon says less than the picture in it has
-        _check_size(image, name, max_pixels)
-        return _to_rgb(_upright(image))
-    except UnidentifiedImageError:
-        raise BadImage(
-            f"image {name} is not an image that can be read",
-            KNOWN,
-        ) from None
-    except Image.DecompressionBombError as e:  # far too large, or a picture inside an icon is
-        count = re.search(r"\d+", str(e))
-        raise _too_large(name, count[0] if count else "too many", max_pixels) from None
-    # damaged files make Pillow's decoders raise nearly anything
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        IndexError,
-        KeyError,
-        TypeError,
-        OverflowError,
-        ZeroDivisionError,
-        AttributeError,
-        MemoryError,
-        RuntimeError,
-        struct.error,
-        zlib.error,
-    ) as e:
-        raise BadImage(f"image {name} is damaged: {_first_line(e)}") from e
+    # an icon says less than the picture in it has
+    _check_size(image, name, max_pixels)
+    return _to_rgb(_upright(image, pillow), pillow)
 
 
-def _opened(data: bytes) -> Image.Image:
-    """The image, not decoded yet. Raises UnidentifiedImageError.
+def _opened(data: bytes, name: str, pillow: _Pillow) -> Image.Image:
+    """The image, not decoded yet. Raises BadImage.
 
     Not by `Image.open`: that imports the modules of five formats before it looks at a file,
     where for most pictures one is enough, and holds pictures to a limit of the whole process.
     """
-    try:
-        if data.startswith(b"\xff\xd8\xff"):
-            from PIL.JpegImagePlugin import JpegImageFile
+    if data.startswith(b"\xff\xd8\xff"):
+        from PIL.JpegImagePlugin import JpegImageFile
 
+        with pillow, suppress(SyntaxError):  # it only began like one
             return JpegImageFile(io.BytesIO(data))
-        if data.startswith(b"\x89PNG\r\n\x1a\n"):
-            from PIL.PngImagePlugin import PngImageFile
+    elif data.startswith(b"\x89PNG\r\n\x1a\n"):
+        from PIL.PngImagePlugin import PngImageFile
 
+        with pillow, suppress(SyntaxError):
             return PngImageFile(io.BytesIO(data))
-    except SyntaxError:
-        pass  # it only began like one
     for kind in _formats():
         open_, accepts = Image.OPEN[kind]
-        with suppress(SyntaxError, IndexError, TypeError, struct.error):
+        with pillow, suppress(SyntaxError, IndexError, TypeError, struct.error):
             accepted = accepts is None or accepts(data[:_PREFIX])
             # some say in words why they do not
             if accepted and not isinstance(accepted, str):
                 return open_(io.BytesIO(data), "")
-    raise UnidentifiedImageError
+    raise _no_image(name)
 
 
 @cache
@@ -159,13 +178,15 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image, pillow: _Pillow) -> Image.Image:
     """As the camera was held."""
-    if image.getexif().get(ORIENTATION, 1) == 1:
-        return image
+    with pillow:
+        if image.getexif().get(ORIENTATION, 1) == 1:
+            return image
     from PIL import ImageOps
 
-    return ImageOps.exif_transpose(image)
+    with pillow:
+        return ImageOps.exif_transpose(image)
 
 
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
@@ -181,23 +202,29 @@ def _too_large(name: str, pixels: str, limit: int) -> BadImage:
     )
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _no_image(name: str) -> BadImage:
+    return BadImage(f"image {name} is not an image that can be read", KNOWN)
+
+
+def _to_rgb(image: Image.Image, pillow: _Pillow) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode.startswith("I") or image.mode == "F":
-        return _from_deep(image)
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+        return _from_deep(image, pillow)
+    with pillow:
+        if image.mode == "P" and "transparency" in image.info:
+            image = image.convert("RGBA")
+        if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            return Image.alpha_composite(white, image).convert("RGB")
+        return image.convert("RGB")
 
 
-def _from_deep(image: Image.Image) -> Image.Image:
+def _from_deep(image: Image.Image, pillow: _Pillow) -> Image.Image:
     """16- and 32-bit greyscale: scaled down to 8 bits instead of clipped, as Pillow would."""
-    deep = image.convert("F")
+    with pillow:
+        deep = image.convert("F")
     extrema = deep.getextrema()
     low, high = float(extrema[0]), float(extrema[1])  # type: ignore[arg-type]
     if low >= 0 and high <= 255 and not image.mode.startswith("I;16"):
