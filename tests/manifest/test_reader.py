@@ -88,7 +88,7 @@ to = "/tmp/model"
     assert manifest.nn.preload_models == (Preload(folder / "models" / "mobilenet", "openvino"),)
     assert manifest.nn.preload_models[0].name == "mobilenet"
     assert manifest.folders == (Mount(folder / "models", "/tmp/model", said=False),)
-    assert manifest.ignored == ("data", "features.http_requests")
+    assert manifest.only_for_serve == ("data", "features.http_requests")
     assert manifest.kv_namespace == "workerkv"
     assert manifest.http.allowed_hosts == ("example.com",)
     # what the commands give a network says so; a manifest alone gives none

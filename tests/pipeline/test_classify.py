@@ -557,13 +557,13 @@ def test_a_guests_chatter_stays_off_stdout_and_is_hidden_by_quiet(
     assert "error: the worker gave no answer" in quiet.stderr
 
 
-def test_verbose_adds_the_traceback_and_what_was_ignored(
+def test_verbose_adds_the_traceback_and_what_is_only_for_serve(
     run_cli: CLI, make_worker: CLI, pictures: Path, colours: Path, tmp_path: Path
 ) -> None:
     worker = make_worker(tmp_path / "worker", TRAP, TENSOR_MANIFEST + "[data]\n")
     command = ["classify", pictures / "red.png", "--worker", worker, "--model", colours, "-v"]
     outcome = run_cli(command)
     assert outcome.code == 4
-    assert "the manifest's [data] means nothing here and is ignored\n" in outcome.stderr
+    assert "the manifest's [data] is only for serve and grants nothing here\n" in outcome.stderr
     assert "Traceback (most recent call last):\n" in outcome.stderr
     assert "error: worker worker.wasm trapped" in outcome.stderr

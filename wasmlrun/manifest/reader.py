@@ -133,8 +133,8 @@ class Manifest(Record):
     classify: Classify | None = None
     limits: Mapping[str, Any] = NOTHING
     """What `[limits]` says, by the names of `wasmlrun.support.limits.Limits`."""
-    ignored: tuple[str, ...] = ()
-    """Tables that are accepted and mean nothing here."""
+    only_for_serve: tuple[str, ...] = ()
+    """Tables that `serve` obeys and that mean nothing to other commands."""
     within: Path | None = None
     """The folder that no path in it may lead out of; None is anywhere."""
 
@@ -236,8 +236,8 @@ class _Reader:
             raise self._fault("version", "is missing", 'add a line: version = "1"')
         features = self._table(data, "features")
         self._known(features, "features.", ("wasi_nn", "http_requests"))
-        ignored = [key for key in ("data",) if key in data]
-        ignored += [f"features.{key}" for key in ("http_requests",) if key in features]
+        only_for_serve = [key for key in ("data",) if key in data]
+        only_for_serve += [f"features.{key}" for key in ("http_requests",) if key in features]
         folders = self._folders(data)
         check_folders(folders, f"[[folders]] in {self._path}")
         return Manifest(
@@ -251,7 +251,7 @@ class _Reader:
             kv_namespace=self._kv_namespace(self._table(data, "data")),
             classify=self._classify(data),
             limits=self._limits(self._table(data, "limits")),
-            ignored=tuple(ignored),
+            only_for_serve=tuple(only_for_serve),
             within=self._within,
         )
 

@@ -43,8 +43,8 @@ def classify(
     Raises:
         WasmlrunError: when the worker or the model cannot be prepared at all.
     """
-    for table in plan.ignored:
-        messages.detail(f"the manifest's [{table}] means nothing here and is ignored")
+    for table in plan.only_for_serve:
+        messages.detail(f"the manifest's [{table}] is only for serve and grants nothing here")
     for sentence in plan.raised:
         messages.warn(sentence)
     if plan.chosen:

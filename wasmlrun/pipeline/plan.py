@@ -67,7 +67,7 @@ class Plan(Record):
     """The model as far as the host knows it."""
     models: Mapping[str, ModelSource] = NOTHING
     """Models that the guest may load by name."""
-    ignored: Sequence[str] = ()
+    only_for_serve: Sequence[str] = ()
     arguments: Sequence[str] = ()
     limits: Limits = Limits()
     raised: Sequence[str] = ()
@@ -257,7 +257,7 @@ def _with_given_model(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
         name,
         source,
         models,
-        manifest.ignored,
+        manifest.only_for_serve,
         shown_model=wishes.model,
     )
 
@@ -283,7 +283,7 @@ def _from_manifest(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
         name,
         source,
         models,
-        manifest.ignored,
+        manifest.only_for_serve,
         shown_model=name,
     )
 

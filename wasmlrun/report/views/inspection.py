@@ -126,7 +126,7 @@ def _manifest(facts: ManifestFacts) -> tuple[Object, Lines]:
         ],
         "protocol": manifest.classify.protocol if manifest.classify else None,
         "limits": dict(manifest.limits),
-        "ignored": list(manifest.ignored),
+        "only_for_serve": list(manifest.only_for_serve),
     }
     lines: Lines = [
         ("file", str(manifest.path)),
@@ -147,7 +147,7 @@ def _manifest(facts: ManifestFacts) -> tuple[Object, Lines]:
     if manifest.classify is not None:
         lines.append(("protocol", manifest.classify.protocol))
     lines += [("limit", f"{name} = {value}") for name, value in manifest.limits.items()]
-    lines += [("ignored", f"[{name}] means nothing here") for name in manifest.ignored]
+    lines += [("only for", f"serve: [{name}]") for name in manifest.only_for_serve]
     return record, lines
 
 
