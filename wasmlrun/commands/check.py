@@ -30,11 +30,13 @@ def command(
     WORKER is a module, a script, or a project's folder, for the protocol `tensor`.
     """
     from wasmlrun.commands.options import interpreter, report_files
+    from wasmlrun.commands.watched import in_child
     from wasmlrun.diagnose.conformance import check_worker
-    from wasmlrun.pipeline.plan import Wishes, make_plan
+    from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
     from wasmlrun.report.views.check import answer
+    from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.errors import EXIT_EXPECTATION, EXIT_OK
     from wasmlrun.support.messages import Messages
 
@@ -43,9 +45,18 @@ def command(
         answer, Asked("check"), messages, as_json=as_json, files=report_files(files)
     )
 
+    def prepared(_: Board) -> None:
+        from wasmlrun.pipeline.plan import Wishes, make_plan
+
+        make_plan(Wishes(worker, model=model))
+
     def work() -> int:
         interpreter(Path(worker), messages, install=install)
-        make_plan(Wishes(worker, model=model))
+        # whatever is read of worker and model is read behind walls, here and in each case
+        fence = fence_for(worker=worker, models=[model])
+        code = in_child(prepared, report, messages, fence=fence)
+        if code != EXIT_OK:
+            return code
         passed = cases = 0
         for outcome in check_worker(worker, model):
             report.result(outcome)

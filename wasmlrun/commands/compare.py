@@ -66,6 +66,7 @@ def command(
     difference of any score to the first engine's.
     """
     from wasmlrun.commands.watched import in_child
+    from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
     from wasmlrun.report.views.compare import answer
@@ -94,4 +95,8 @@ def command(
                 found.append(one)
         report.result(found)
 
-    return report.run(lambda: in_child(work, report, messages, image))
+    def whole() -> int:
+        fence = fence_for(files=[image, labels], models=[model])
+        return in_child(work, report, messages, image, fence=fence)
+
+    return report.run(whole)

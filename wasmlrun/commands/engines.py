@@ -16,6 +16,7 @@ def command(as_json: bool, verbosity: int) -> int:
     The preferred one comes first; --backend NAME of classify, run and others chooses another.
     """
     from wasmlrun.commands.watched import in_child
+    from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
     from wasmlrun.report.views.engines import answer
@@ -30,4 +31,5 @@ def command(as_json: bool, verbosity: int) -> int:
 
         report.result(all_engines())
 
-    return report.run(lambda: in_child(work, report, messages))
+    # every device is looked for
+    return report.run(lambda: in_child(work, report, messages, fence=fence_for(device="AUTO")))

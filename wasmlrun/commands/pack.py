@@ -55,16 +55,23 @@ def command(
     MODEL is a TensorFlow Lite or ONNX file, or the name of a model. The module is a WASI
     program, a worker for classify, and a library: input, infer, output.
     """
-    from wasmlrun.manifest.reader import Classify, read_manifest
-    from wasmlrun.pipeline.plan import find_model
-    from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.commands.watched import Unwalled, in_child
+    from wasmlrun.report.reporter import silent
+    from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.messages import Messages
-    from wasmlrun.tiny.pack import Order, pack
-    from wasmlrun.toolkit.toolchains.installer import Installer
-    from wasmlrun.vision.labels import read_labels
 
     messages = Messages(verbosity)
-    try:
+    report = silent(messages)
+
+    def work(board: Board) -> None:
+        from wasmlrun.manifest.reader import Classify, read_manifest
+        from wasmlrun.pipeline.plan import find_model
+        from wasmlrun.tiny.pack import Order, pack
+        from wasmlrun.toolkit.toolchains.installer import Installer
+        from wasmlrun.vision.labels import read_labels
+
+        # a compiler takes as long as it takes
+        board.deadline = 0.0
         name, source, settings = find_model(model)
         source = _packable(model, source)
         if manifest is not None:
@@ -84,10 +91,9 @@ def command(
             page=target.with_suffix(".html") if html else None,
         )
         _tell(pack(order, Installer(messages, allowed=True if install else None)), messages)
-    except WasmlrunError as error:
-        messages.error(error)
-        return error.exit_code
-    return 0
+
+    unwalled = Unwalled("it starts the compiler")
+    return report.run(lambda: in_child(work, report, messages, fence=unwalled))
 
 
 def _packable(model: str, source: ModelSource) -> ModelSource:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from wasmlrun.supervisor.blame import supervised
+from wasmlrun.support.records import Record
 
 if TYPE_CHECKING:
     from wasmlrun.report.reporter import Reporter
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from wasmlrun.walls.child import Fence
 
 
+class Unwalled(Record):
+    """No walls, on purpose: the child may do what its user may."""
+
+    reason: str
+    """What the work has to do that walls forbid."""
+
+
 def in_child(
     work: Callable[[Board], int | None],
     report: Reporter[Any],
@@ -26,11 +34,12 @@ def in_child(
     trace: Trace | None = None,
     *,
     limits: Limits | None = None,
-    fence: Fence | None = None,
+    fence: Fence | Unwalled,
 ) -> int:
     """Work that native code may crash, and whatever it ends with told as of `subject`.
 
-    The child tells what it finds; this process speaks only when the child is dead.
+    The child tells what it finds; this process speaks only when the child is dead. `fence` are
+    the walls around it, or why there are none.
     """
 
     def told(error: WasmlrunError, _: Death, __: Board) -> int:
@@ -39,4 +48,5 @@ def in_child(
     def attempted(board: Board) -> int:
         return report.attempt(lambda: work(board), subject)
 
-    return supervised(attempted, told, messages, trace, limits=limits, fence=fence)
+    walls = None if isinstance(fence, Unwalled) else fence
+    return supervised(attempted, told, messages, trace, limits=limits, fence=walls)
