@@ -184,7 +184,7 @@ def test_an_engines_package_is_imported_without_the_engine(engine: str) -> None:
     }
 
 
-def test_only_the_bindings_touch_a_guests_memory() -> None:
+def test_only_its_own_file_touches_a_guests_memory() -> None:
     # the engines' own C APIs are called with pointers; a guest's memory is not read there
     engines = {
         *(name for name in KNOWN if name.startswith("engines.")),
@@ -194,9 +194,9 @@ def test_only_the_bindings_touch_a_guests_memory() -> None:
     }
     pointers = {"data_ptr", "memmove", "string_at", "addressof"}
     touching = {name for name, path in KNOWN.items() if attributes(path) & pointers}
-    assert touching - engines == {"wasi_nn.core"}
+    assert touching - engines == {"wasmtime_c.guest_memory"}
     moving = {name for name, path in KNOWN.items() if "memmove" in attributes(path)}
-    assert moving - engines == {"wasi_nn.core"}
+    assert moving - engines == {"wasmtime_c.guest_memory"}
     asking = {
         name
         for name, path in KNOWN.items()
@@ -205,7 +205,15 @@ def test_only_the_bindings_touch_a_guests_memory() -> None:
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "memory"
     }
-    assert asking == {"wasi_nn.core"}
+    assert asking == {"wasmtime_c.guest_memory"}
+    # what reads it at a guest's word: one binding for each interface
+    users = {name for name, path in KNOWN.items() if "GuestMemory" in attributes(path)}
+    assert users - {"wasmtime_c.guest_memory"} == {"wasi_nn.core", "sandbox.http_abi"}
+
+
+def test_requests_know_nothing_of_wasi_nn() -> None:
+    for name in ("sandbox.http_abi", "sandbox.http_requests"):
+        assert not {target for target in IMPORTS[name] if package_of(target) == "wasi_nn"}, name
 
 
 def test_rules_and_engines_never_see_webassembly() -> None:

@@ -35,6 +35,7 @@ from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.wasi_nn import core
 from wasmlrun.wasi_nn.graphs import GraphPool
 from wasmlrun.wasi_nn.session import Session
+from wasmlrun.wasmtime_c import guest_memory
 
 PAGES = 4
 # limits end the guest, and its other calls would not be made
@@ -297,18 +298,19 @@ def checked_memory(tally: Counter[str]) -> Iterator[None]:
     Calls are counted in `tally`.
     """
     checked = _Checked()
-    module: Any = core  # parts of it are exchanged
+    binding: Any = core  # parts of both are exchanged
+    module: Any = guest_memory
     original = module.ctypes
 
-    class Noticed(core.GuestMemory):
+    class Noticed(binding.GuestMemory):  # type: ignore[misc]
         def __init__(self, caller: Any) -> None:
             checked.low, checked.high = _range_of_memory(caller)
             tally["calls"] += 1
             super().__init__(caller)
 
-    guest_memory = core.GuestMemory
-    module.ctypes, module.GuestMemory = checked, Noticed
+    before = binding.GuestMemory
+    module.ctypes, binding.GuestMemory = checked, Noticed
     try:
         yield
     finally:
-        module.ctypes, module.GuestMemory = original, guest_memory
+        module.ctypes, binding.GuestMemory = original, before

@@ -19,6 +19,7 @@ from fuzz.targets import all_targets
 from wasmlrun.support.errors import BadLabels
 from wasmlrun.vision.labels import rank, read_labels
 from wasmlrun.wasi_nn import core
+from wasmlrun.wasmtime_c import GuestMemory
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux")
 
@@ -114,7 +115,7 @@ def test_what_a_hostile_input_does_is_seen_and_the_rest_goes_on(
     assert done.total() == 6
 
 
-class _Unchecked(core.GuestMemory):
+class _Unchecked(GuestMemory):
     """As if the check of pointers had been forgotten."""
 
     def check(self, pointer: int, length: int, what: str) -> None:

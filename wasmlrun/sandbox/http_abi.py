@@ -13,9 +13,7 @@ from collections.abc import Sequence
 
 from wasmlrun.sandbox.http_requests import Answer, HttpFault, Request, Sender
 from wasmlrun.support.errors import WorkerFailed
-from wasmlrun.wasi_nn.core import GuestMemory
-from wasmlrun.wasi_nn.errors import NnError
-from wasmlrun.wasmtime_c import Caller, Linker
+from wasmlrun.wasmtime_c import Caller, GuestMemory, Linker, OutsideMemory
 
 MODULE, NAME, ARITY = "http", "send-http-request", 11
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
@@ -30,8 +28,8 @@ def define(linker: Linker, send: Sender) -> None:
     def call(caller: Caller, *arguments: int) -> None:
         try:
             _serve(caller, [argument & 0xFFFFFFFF for argument in arguments], send)
-        except NnError as error:  # a pointer to nowhere
-            raise WorkerFailed(f"{MODULE}.{NAME}: {error.message}") from error
+        except OutsideMemory as error:  # a pointer to nowhere
+            raise WorkerFailed(f"{MODULE}.{NAME}: {error}") from error
 
     linker.define(MODULE, NAME, ARITY, call, results=0)
 

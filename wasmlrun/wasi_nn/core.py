@@ -1,8 +1,7 @@
 """WASI-NN for core modules: `wasi_ephemeral_nn`, WasmEdge's additions, and old `wasi_nn`.
 
-This file is the only one that touches a core module's memory. A guest is trusted with
-nothing: each pointer, length, handle and count is checked, a bad one becomes an error number
-for the guest and a sentence for the person (`Session.failure`).
+A guest is trusted with nothing: each pointer, length, handle and count is checked, a bad one
+becomes an error number for the guest and a sentence for the person (`Session.failure`).
 
 The ABI has gone through three numberings of tensor types, two record layouts and several
 error lists; hosts of each are still in use and so are their guests. What they disagree on is
@@ -12,7 +11,6 @@ module name and arity, auto-detection (5 or 6) by the model's own bytes.
 
 from __future__ import annotations
 
-import ctypes
 import math
 import struct
 from collections.abc import Callable, Iterable
@@ -22,7 +20,7 @@ from wasmlrun.support.model_source import Encoding
 from wasmlrun.support.tensor import DType, Tensor
 from wasmlrun.wasi_nn.errors import NnErrno, NnError
 from wasmlrun.wasi_nn.session import Session
-from wasmlrun.wasmtime_c import Caller, Linker
+from wasmlrun.wasmtime_c import Caller, GuestMemory, Linker, OutsideMemory
 
 MODULE = "wasi_ephemeral_nn"
 LEGACY_MODULE = "wasi_nn"
@@ -62,48 +60,6 @@ _ELSEWHERE = {
 _TARGETS = ("cpu", "gpu", "tpu", "auto")
 
 
-class GuestMemory:
-    """Checked reads and writes of a guest's linear memory, valid during one host call."""
-
-    def __init__(self, caller: Caller) -> None:
-        memory = caller.memory()
-        if memory is None:
-            raise NnError(NnErrno.MISSING_MEMORY, 'the guest exports no memory named "memory"')
-        self._base, self._size = memory
-
-    def read(self, pointer: int, length: int, what: str) -> bytes:
-        """A copy of `length` bytes. Raises NnError when they are not all in memory."""
-        self.check(pointer, length, what)
-        return ctypes.string_at(self._base + pointer, length) if length else b""
-
-    def write(self, pointer: int, data: bytes | bytearray | memoryview, what: str) -> None:
-        """Write `data`. Raises NnError when it would not all be in memory."""
-        self.check(pointer, len(data), what)
-        if data:
-            ctypes.memmove(self._base + pointer, bytes(data), len(data))
-
-    def read_u32s(self, pointer: int, count: int, what: str) -> tuple[int, ...]:
-        """`count` little-endian u32 numbers."""
-        return struct.unpack(f"<{count}I", self.read(pointer, 4 * count, what))
-
-    def write_u32(self, pointer: int, value: int, what: str) -> None:
-        """Write one number of 32 bits, little-endian."""
-        self.write(pointer, struct.pack("<I", value), what)
-
-    def check_u32(self, pointer: int, what: str) -> None:
-        """Make sure before the work that its result can be written."""
-        self.check(pointer, 4, what)
-
-    def check(self, pointer: int, length: int, what: str) -> None:
-        """Make sure that a range is in memory. Raises NnError when it is not."""
-        if pointer + length > self._size:
-            raise NnError(
-                NnErrno.MISSING_MEMORY,
-                f"{what}: {length} bytes at {pointer} are outside the guest's memory "
-                f"of {self._size} bytes",
-            )
-
-
 class CoreBinding:
     """The host functions of one linker; `session` is the running instance's."""
 
@@ -135,15 +91,24 @@ class CoreBinding:
         try:
             values = [argument & 0xFFFFFFFF for argument in arguments]
             if session.observer is None:
-                function(session, GuestMemory(caller), *values)
+                _served(function, session, caller, values)
             else:
                 with session.observer.call(name):
-                    function(session, GuestMemory(caller), *values)
+                    _served(function, session, caller, values)
         except NnError as error:
             if error.is_fault:
                 session.failure = error
             return int(error.errno)
         return 0
+
+
+def _served(
+    function: Callable[..., None], session: Session, caller: Caller, values: Iterable[int]
+) -> None:
+    try:
+        function(session, GuestMemory(caller), *values)
+    except OutsideMemory as error:
+        raise NnError(NnErrno.MISSING_MEMORY, str(error)) from error
 
 
 def is_legacy(imports: Iterable[tuple[str, str, int]]) -> bool:

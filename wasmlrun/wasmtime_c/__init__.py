@@ -6,15 +6,18 @@ takes a tenth of a warm run.
 
 from wasmlrun.wasmtime_c.capi import Exited, Refused, Trap
 from wasmlrun.wasmtime_c.engine import Engine, Module, Store
+from wasmlrun.wasmtime_c.guest_memory import GuestMemory, OutsideMemory
 from wasmlrun.wasmtime_c.linker import Caller, Linked, Linker
 
 __all__ = [
     "Caller",
     "Engine",
     "Exited",
+    "GuestMemory",
     "Linked",
     "Linker",
     "Module",
+    "OutsideMemory",
     "Refused",
     "Store",
     "Trap",
