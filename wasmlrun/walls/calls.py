@@ -50,7 +50,8 @@ class _Program(ctypes.Structure):
 def program(known: Architecture, process: int, *, network: bool = False) -> list[bpf.Instruction]:
     """The filter for a process of this number, which may send signals to itself alone.
 
-    With `network` it may open sockets of the Internet's families.
+    With `network` it may open sockets of the Internet's families. Raises KeyError for a call to be
+    refused whose number is not known: it would be allowed.
     """
     numbers = known.numbers
     steps: list[bpf.Instruction] = [
@@ -62,7 +63,7 @@ def program(known: Architecture, process: int, *, network: bool = False) -> list
     ]
     if known.foreign is not None:
         steps.append(bpf.at_least(known.foreign, "refused"))
-    steps += [bpf.equal(numbers[name], "refused") for name in REFUSED if name in numbers]
+    steps += [bpf.equal(numbers[name], "refused") for name in REFUSED if name not in known.absent]
     steps += [
         bpf.equal(numbers["clone3"], "unknown"),
         bpf.equal(numbers["clone"], "clone"),

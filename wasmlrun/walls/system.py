@@ -19,6 +19,8 @@ class Architecture(Record):
     numbers: Mapping[str, int]
     foreign: int | None = None
     """From this number on, calls belong to another ABI of the same processor."""
+    absent: frozenset[str] = frozenset()
+    """Calls that only other processors have."""
 
 
 # asm/unistd_64.h
@@ -149,7 +151,11 @@ _COMMON = {
 }
 _ARCHITECTURES = {
     "x86_64": Architecture(0xC000003E, {**_X86_64, **_COMMON}, 0x40000000),
-    "aarch64": Architecture(0xC00000B7, {**_AARCH64, **_COMMON}),
+    "aarch64": Architecture(
+        0xC00000B7,
+        {**_AARCH64, **_COMMON},
+        absent=frozenset(("fork", "vfork", "iopl", "ioperm", "modify_ldt")),
+    ),
 }
 
 
