@@ -184,7 +184,7 @@ FOREIGN = {
         "use WASI-NN",
     ),
     "wasmedge_process.wasmedge_process_run": ("WasmEdge's extensions", "without that plug-in"),
-    "wasi_snapshot_preview1.sock_open": ("WasmEdge's sockets", "no network"),
+    "wasi_snapshot_preview1.sock_open": ("WasmEdge's sockets", "no sockets"),
     "wasi_snapshot_preview1.fd_teleport": ("WASI preview1", "no host knows this function"),
     "wasi_ephemeral_nn.train": ("WASI-NN", "WASI-NN has no such function"),
     "wasi.thread-spawn": ("wasi-threads", "without -pthread"),
@@ -250,7 +250,7 @@ def test_the_known_functions_of_preview1_are_those_of_the_engine() -> None:
 @pytest.mark.parametrize(
     ("name", "world", "remedy"),
     [
-        ("wasi:http/types@0.2.0", "wasi:http", "a worker has no network"),
+        ("wasi:http/types@0.2.0", "wasi:http", "a component can send no requests"),
         ("wasi:nn/graph@0.2.0-rc-2023-10-18", "wasi:nn 0.2.0-rc-2023-10-18", "in the versions"),
         ("wasi:cli/stdout@0.3.0", "WASI 0.3", "build for WASI 0.2"),
         ("wasi:cli/stdout@0.2.0-rc-2023-12-05", "WASI 0.2", "without previews"),
@@ -329,6 +329,16 @@ def test_a_manifest_and_the_variables_it_asks_for(
     plain = invoke("inspect", path).stdout
     assert "variable\tLANGUAGE from the host's $INSPECTED_LANGUAGE (not set, so empty)" in plain
     assert "a secret" not in plain + done.stdout
+
+
+def test_tables_that_serve_alone_obeys_are_told_as_that(tmp_path: Path, invoke: Invoke) -> None:
+    path = tmp_path / "w.toml"
+    tables = '[data.kv]\nnamespace = "n"\n[features.http_requests]\nallowed_hosts = ["a.org"]\n'
+    path.write_text(f'version = "1"\n{tables}')
+    record = json.loads(invoke("inspect", path, "--json").stdout)
+    assert record["only_for_serve"] == ["data", "features.http_requests"]
+    plain = invoke("inspect", path).stdout
+    assert "only for\tserve: [data]\nonly for\tserve: [features.http_requests]\n" in plain
 
 
 def test_a_model(colours: Path, invoke: Invoke) -> None:

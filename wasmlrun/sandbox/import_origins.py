@@ -56,7 +56,7 @@ _CORE_WORLDS: tuple[tuple[str, str, str], ...] = (
     (
         PREVIEW1 + r"\.sock_.*",
         "WasmEdge's sockets",
-        "a worker has no network: build it without the parts that open connections",
+        "a worker has no sockets: build it without the parts that open connections",
     ),
     (PREVIEW1 + r"\..*", "WASI preview1", f"no host knows this function; {_PLAIN_WASI}"),
     (
@@ -182,7 +182,7 @@ def of_component(name: str) -> World:
     if interface.startswith("wasi:http/"):
         return World(
             "wasi:http",
-            "a worker has no network; build it without HTTP "
+            "a component can send no requests; build it without HTTP "
             "(componentize-js: --disable http --disable fetch-event)",
         )
     if interface.startswith("wasi:"):

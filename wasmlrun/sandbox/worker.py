@@ -1,9 +1,10 @@
 """A worker: a WebAssembly command, compiled once, run in a fresh sandboxed instance each time.
 
 The instance gets the mounts and variables of its Grant, its standard input as bytes, and the
-host functions of WASI and, where granted, of WASI-NN. There is no network and nothing is
-inherited. Traps, exits and limits become typed errors. What differs between core modules and
-components is in `worker_core` and `worker_component`.
+host functions of WASI and, where granted, of WASI-NN; a core module whose grant names hosts may
+have requests sent to them (`http_requests`). It has no sockets and inherits nothing. Traps, exits
+and limits become typed errors. What differs between core modules and components is in `core` and
+`component`.
 """
 
 from __future__ import annotations
