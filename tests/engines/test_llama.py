@@ -17,7 +17,7 @@ from wasmlrun.engines.language import (
     LanguageGraph,
     PromptTooLongError,
 )
-from wasmlrun.engines.llama.options import Options, read_options
+from wasmlrun.engines.llama.options import LlamaOptions, read_options
 from wasmlrun.engines.protocol import EngineError, Graph, Settings
 from wasmlrun.support.model_source import Encoding, ModelSource, read_model
 
@@ -203,4 +203,4 @@ def test_options_of_the_wrong_kind_are_refused_by_name(given: bytes, message: st
 
 def test_options_that_mean_nothing_here_are_left_alone() -> None:
     given = {"enable-log": True, "n-gpu-layers": 99, "use-mmap": False, "temp": 1, "image": ""}
-    assert read_options(json.dumps(given).encode()) == Options(temp=1.0)
+    assert read_options(json.dumps(given).encode()) == LlamaOptions(temp=1.0)

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from wasmlrun.serve import guard
-from wasmlrun.serve.answers import Answer, error_answer, send
+from wasmlrun.serve.answers import Reply, error_answer, send
 from wasmlrun.serve.guard import Receive, Scope, Send
 
 
@@ -24,7 +24,7 @@ async def app(scope: Scope, receive: Receive, reply: Send) -> None:
     except (guard.BodyTooLarge, guard.BodyTooSlow) as error:
         await send(error_answer(error), reply)
     else:
-        await send(Answer(200, (), body), reply)
+        await send(Reply(200, (), body), reply)
 
 
 @pytest.fixture(scope="module")

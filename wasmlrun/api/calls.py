@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from wasmlrun.api.opened import OpenedProgram, OpenedWorker
 from wasmlrun.api.pictures import picture_of
 from wasmlrun.api.result import Completed, Result
-from wasmlrun.api.settings import Settings
+from wasmlrun.api.settings import ApiSettings
 from wasmlrun.pipeline.result import ImageResult
 from wasmlrun.supervisor.channel import Message
 from wasmlrun.supervisor.child import Handler, Say
@@ -45,7 +45,7 @@ def begin(opening: Message, board: Board, say: Say) -> Handler:
     return lambda message: _answer_of(program, message)
 
 
-def opening(kind: str, settings: Settings) -> Message:
+def opening(kind: str, settings: ApiSettings) -> Message:
     """What a child is told first."""
     return Message({"kind": kind, "settings": settings})
 

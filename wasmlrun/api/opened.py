@@ -8,14 +8,14 @@ from io import TextIOBase
 from pathlib import Path
 from typing import TextIO, cast
 
-from wasmlrun.api.settings import Settings
+from wasmlrun.api.settings import ApiSettings
 from wasmlrun.engines import protocol as engines
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.host import Host
 from wasmlrun.nn import GraphPool
 from wasmlrun.pipeline.loading import Loading
 from wasmlrun.pipeline.per_image import Classifier
-from wasmlrun.pipeline.plan import Options, Wishes, hosted, make_plan
+from wasmlrun.pipeline.plan import ClassifyOptions, Wishes, hosted, make_plan
 from wasmlrun.pipeline.program import ProgramWishes, plan_program
 from wasmlrun.pipeline.result import ImageResult
 from wasmlrun.sandbox.clock import Clock
@@ -37,7 +37,7 @@ from wasmlrun.vision.source import ImageSource
 class OpenedWorker:
     """A worker and its model, compiled and loaded; several threads may use it."""
 
-    def __init__(self, settings: Settings, board: Board, say: Say) -> None:
+    def __init__(self, settings: ApiSettings, board: Board, say: Say) -> None:
         """Raises WasmlrunError: of the kind of the first thing that is wrong."""
         messages = _messages(say)
         host = _host(settings, board, messages)
@@ -57,7 +57,7 @@ class OpenedWorker:
                 dirs=settings["dirs"],
             )
         )
-        options = Options(
+        options = ClassifyOptions(
             top=settings["top"],
             expect=settings["expect"],
             min_score=settings["min_score"],
@@ -84,7 +84,7 @@ class OpenedWorker:
 class OpenedProgram:
     """A program, compiled; several threads may use it."""
 
-    def __init__(self, settings: Settings, board: Board, say: Say) -> None:
+    def __init__(self, settings: ApiSettings, board: Board, say: Say) -> None:
         """Raises WasmlrunError: of the kind of the first thing that is wrong."""
         plan = plan_program(
             ProgramWishes(
@@ -133,7 +133,7 @@ class OpenedProgram:
         self._host.graphs.close()
 
 
-def _host(settings: Settings, board: Board, messages: Messages) -> Host:
+def _host(settings: ApiSettings, board: Board, messages: Messages) -> Host:
     cache = Cache(cache_dir() if settings["cache"] else None)
     side_by_side = settings["parallel"]
     here = settings["isolation"] == "thread"
@@ -154,7 +154,7 @@ def _host(settings: Settings, board: Board, messages: Messages) -> Host:
     return Host(GraphPool(pool, board), cache)
 
 
-def _bound(settings: Settings, limits: Limits) -> None:
+def _bound(settings: ApiSettings, limits: Limits) -> None:
     """Hold a process of its own to its limit; another's is its owner's."""
     if settings["isolation"] == "process":
         bound_memory(limits.process_memory)

@@ -14,7 +14,7 @@ from wasmlrun.api.settings import checked
 from wasmlrun.support.limits import Limits
 from wasmlrun.support.records import NOTHING
 
-Path = str | os.PathLike[str]
+AnyPath = str | os.PathLike[str]
 
 
 class Program:
@@ -25,12 +25,12 @@ class Program:
 
     def __init__(
         self,
-        worker: Path,
+        worker: AnyPath,
         *,
-        manifest: Path | None = None,
+        manifest: AnyPath | None = None,
         dirs: Sequence[str] = (),
         env: Mapping[str, str] = NOTHING,
-        models: Mapping[str, Path] = NOTHING,
+        models: Mapping[str, AnyPath] = NOTHING,
         no_nn: bool = False,
         writable: Sequence[str] = (),
         input_layout: Literal["nhwc", "nchw"] | None = None,

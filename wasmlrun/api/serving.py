@@ -10,7 +10,7 @@ from typing import Protocol
 from wasmlrun.api import calls
 from wasmlrun.api.pictures import picture_message
 from wasmlrun.api.result import Completed, Result
-from wasmlrun.api.settings import Settings, memory_of, timeout_of
+from wasmlrun.api.settings import ApiSettings, memory_of, timeout_of
 from wasmlrun.pipeline.fences import fence_for
 from wasmlrun.supervisor.child import Child
 from wasmlrun.supervisor.children import Children
@@ -39,7 +39,7 @@ class Serving(Protocol):
         """End it. Calls raise ValueError from now on."""
 
 
-def serving(kind: str, settings: Settings) -> Serving:
+def serving(kind: str, settings: ApiSettings) -> Serving:
     """What does the calls, as `isolation` says; nothing is started yet.
 
     Raises:
@@ -71,7 +71,7 @@ def heard(text: str) -> None:
             _log.info("%s", line)
 
 
-def fence_of(kind: str, settings: Settings) -> Fence:
+def fence_of(kind: str, settings: ApiSettings) -> Fence:
     """The walls of a process that does these calls; pictures come to it as bytes."""
     program = kind == calls.PROGRAM
     manifest, labels = settings["manifest"], settings.get("labels")
@@ -90,7 +90,7 @@ def fence_of(kind: str, settings: Settings) -> Fence:
 
 
 class _InProcesses:
-    def __init__(self, kind: str, settings: Settings) -> None:
+    def __init__(self, kind: str, settings: ApiSettings) -> None:
         most = _MOST_RESULT
         fence = fence_of(kind, settings)
         if kind == calls.PROGRAM:

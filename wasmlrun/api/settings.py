@@ -9,7 +9,7 @@ from typing import Any
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.limits import TABLE, Limits
 
-Settings = dict[str, Any]
+ApiSettings = dict[str, Any]
 """Options by name; every value is as JSON has it. Paths hold from `folder` on."""
 
 DEVICES = ("CPU", "GPU", "NPU", "AUTO")
@@ -18,7 +18,7 @@ LAYOUTS = ("nhwc", "nchw")
 ISOLATIONS = ("process", "thread")
 
 
-def checked(**options: Any) -> Settings:
+def checked(**options: Any) -> ApiSettings:
     """The options, with paths as text.
 
     Raises:
@@ -64,13 +64,13 @@ def chosen_limits(limits: Limits | Mapping[str, Any] | None) -> dict[str, float 
     return given
 
 
-def timeout_of(settings: Settings) -> float:
+def timeout_of(settings: ApiSettings) -> float:
     """Seconds that a call may take at most: a manifest can only lower it."""
     chosen = settings["limits"].get("timeout")
     return float(chosen if chosen is not None else Limits().timeout)
 
 
-def memory_of(settings: Settings) -> int:
+def memory_of(settings: ApiSettings) -> int:
     """Bytes that a process may have at most: a manifest can only lower it."""
     chosen = settings["limits"].get("process_memory")
     return int(chosen if chosen is not None else Limits().process_memory)

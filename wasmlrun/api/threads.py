@@ -8,7 +8,7 @@ from collections.abc import Callable
 from wasmlrun.api.calls import WORKER
 from wasmlrun.api.opened import OpenedProgram, OpenedWorker
 from wasmlrun.api.result import Completed, Result
-from wasmlrun.api.settings import Settings
+from wasmlrun.api.settings import ApiSettings
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.vision.source import ImageSource
 
@@ -16,7 +16,7 @@ from wasmlrun.vision.source import ImageSource
 class InThreads:
     """A worker or a program of this process, opened with the first call."""
 
-    def __init__(self, kind: str, settings: Settings, say: Callable[[str], None]) -> None:
+    def __init__(self, kind: str, settings: ApiSettings, say: Callable[[str], None]) -> None:
         self._open = OpenedWorker if kind == WORKER else OpenedProgram
         self._settings = settings
         self._say = say

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wasmlrun.vision.values import ImageLike
 
-Path = str | os.PathLike[str]
+AnyPath = str | os.PathLike[str]
 
 
 class Worker:
@@ -34,11 +34,11 @@ class Worker:
 
     def __init__(
         self,
-        worker: Path | None = None,
+        worker: AnyPath | None = None,
         *,
-        manifest: Path | None = None,
-        model: Path | None = None,
-        labels: Path | None = None,
+        manifest: AnyPath | None = None,
+        model: AnyPath | None = None,
+        labels: AnyPath | None = None,
         limits: Limits | Mapping[str, Any] | None = None,
         top: int = 5,
         expect: str | None = None,

@@ -63,7 +63,7 @@ def command(
         from wasmlrun.nn import GraphPool
         from wasmlrun.pipeline.loading import Loading
         from wasmlrun.pipeline.per_image import Classifier
-        from wasmlrun.pipeline.plan import Options, Wishes, hosted, make_plan
+        from wasmlrun.pipeline.plan import ClassifyOptions, Wishes, hosted, make_plan
         from wasmlrun.report.bench_picture import draw
         from wasmlrun.report.views.bench import answer
         from wasmlrun.support.cache import Cache
@@ -98,7 +98,7 @@ def command(
         messages.detail(f"{runs} processes cold and {runs} warm")
         cold, warm = bench.whole_processes(arguments, runs)
         host = hosted(plan, Host(GraphPool(engines, board), cache))
-        classifier = Classifier(plan, Options(), host, Loading(plan, host), messages)
+        classifier = Classifier(plan, ClassifyOptions(), host, Loading(plan, host), messages)
         picture = ImageFile(image)
         latencies, rate = bench.warm_loop(classifier, picture, 10 * runs)
         direct, sandboxed = bench.sandbox_overhead(classifier, picture, 10 * runs)

@@ -249,7 +249,7 @@ def _work(
     with quick_handover():
         from wasmlrun.host import Host
         from wasmlrun.nn import GraphPool
-        from wasmlrun.pipeline.plan import Options, Wishes, make_plan
+        from wasmlrun.pipeline.plan import ClassifyOptions, Wishes, make_plan
 
         plan = make_plan(
             Wishes(
@@ -266,7 +266,7 @@ def _work(
                 elsewhere=models_elsewhere(wanted),
             )
         )
-    options = Options(
+    options = ClassifyOptions(
         top=wanted.top or TOP,
         expect=wanted.expect,
         min_score=wanted.min_score,

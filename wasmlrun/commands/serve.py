@@ -102,12 +102,12 @@ def command(folder: Path | None, verbosity: int, install: bool, **wanted: Any) -
         raise UsageFault(f"{folder} is no folder", "name a folder with workers")
     from wasmlrun.commands.options import chosen_limits
     from wasmlrun.serve.server import Order, serve
-    from wasmlrun.serve.site import Settings
+    from wasmlrun.serve.site import SiteSettings
     from wasmlrun.support.tasks import processors
 
     site = None
     if folder is not None:
-        site = Settings(
+        site = SiteSettings(
             folder.absolute(),
             wanted["prefix"],
             wanted["cors"],

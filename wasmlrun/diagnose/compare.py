@@ -13,7 +13,7 @@ from wasmlrun.host import Host
 from wasmlrun.nn import GraphPool
 from wasmlrun.pipeline.loading import Loading
 from wasmlrun.pipeline.per_image import Classifier
-from wasmlrun.pipeline.plan import Options, Plan, hosted
+from wasmlrun.pipeline.plan import ClassifyOptions, Plan, hosted
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.cache import Cache
 from wasmlrun.support.errors import BadModel, UsageFault
@@ -80,7 +80,7 @@ def contend(
     except NoEngineError as e:
         raise UsageFault(f"--backend {name}: {e}", e.hint) from e
     host = hosted(plan, Host(GraphPool(EnginePool.of(engine), board)))
-    classifier = Classifier(plan, Options(), host, Loading(plan, host), messages)
+    classifier = Classifier(plan, ClassifyOptions(), host, Loading(plan, host), messages)
     direct, _ = classifier.side_by_side(image)
     assert direct is not None
     times = []

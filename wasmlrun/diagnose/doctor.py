@@ -157,7 +157,7 @@ def _model_test(host: Host) -> ModelTest:
     from PIL import Image
 
     from wasmlrun.pipeline.per_command import classify
-    from wasmlrun.pipeline.plan import Options, Wishes, make_plan
+    from wasmlrun.pipeline.plan import ClassifyOptions, Wishes, make_plan
     from wasmlrun.support import bundled
     from wasmlrun.vision.source import ImageFile
 
@@ -168,7 +168,7 @@ def _model_test(host: Host) -> ModelTest:
         try:
             # the same on every machine, whatever is pulled
             plan = make_plan(Wishes(model=bundled.DEFAULT_MODEL))
-            classify([ImageFile(str(path))], plan, Options(), host, kept, Messages(-1))
+            classify([ImageFile(str(path))], plan, ClassifyOptions(), host, kept, Messages(-1))
         except WasmlrunError as error:
             kept.failures.append(failure_of(error))
     if kept.failures:

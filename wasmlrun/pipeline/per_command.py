@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from wasmlrun.pipeline.honesty import about_model
 from wasmlrun.pipeline.loading import Loading
-from wasmlrun.pipeline.plan import Options, Plan, hosted
+from wasmlrun.pipeline.plan import ClassifyOptions, Plan, hosted
 from wasmlrun.pipeline.result import Report
 from wasmlrun.pipeline.telling import combined, tell_outcome
 from wasmlrun.sandbox.clock import Clock
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def classify(
     images: Sequence[ImageSource],
     plan: Plan,
-    options: Options,
+    options: ClassifyOptions,
     host: Host,
     report: Report,
     messages: Messages,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from wasmlrun.pipeline.expectation import judge
 from wasmlrun.pipeline.honesty import is_sure
-from wasmlrun.pipeline.plan import Options, Plan
+from wasmlrun.pipeline.plan import ClassifyOptions, Plan
 from wasmlrun.pipeline.result import ImageResult
 from wasmlrun.supervisor.stages import Stage
 from wasmlrun.support.errors import BadModel, WasmlrunError
@@ -48,7 +48,7 @@ class Classifier:
     def __init__(
         self,
         plan: Plan,
-        options: Options,
+        options: ClassifyOptions,
         host: Host,
         loading: Loading,
         messages: Messages,

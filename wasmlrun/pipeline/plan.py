@@ -45,7 +45,7 @@ class Wishes(Record):
     """Models that options of other hosts name; without `model` the first is the model."""
 
 
-class Options(Record):
+class ClassifyOptions(Record):
     """What the command line says beyond the plan."""
 
     top: int = 5

@@ -15,7 +15,7 @@ RETRY_AFTER = "1"
 """Seconds after which a client may try again when the queue was full."""
 
 
-class Answer(Record):
+class Reply(Record):
     """What is sent: status, headers in lower case, body."""
 
     status: int
@@ -32,9 +32,9 @@ class Refused(Exception):
         self.message = message
 
 
-def as_json(value: Any, status: int = 200) -> Answer:
+def as_json(value: Any, status: int = 200) -> Reply:
     """A value as JSON."""
-    return Answer(status, (("content-type", "application/json"),), json.dumps(value).encode())
+    return Reply(status, (("content-type", "application/json"),), json.dumps(value).encode())
 
 
 def failed(error: Exception) -> tuple[int, dict[str, Any]]:
@@ -64,20 +64,20 @@ def _told(error: WasmlrunError) -> dict[str, Any]:
     return told | ({"hint": error.hint} if error.hint else {})
 
 
-def error_answer(error: Exception) -> Answer:
+def error_answer(error: Exception) -> Reply:
     """An error as JSON, `{"error": {"code", "message", "hint"}}`."""
     status, told = failed(error)
     return with_retry(as_json({"schema": 1, "error": told}, status))
 
 
-def with_retry(answer: Answer) -> Answer:
+def with_retry(answer: Reply) -> Reply:
     """The answer; one that says "not now" also says when."""
     if answer.status != 503:
         return answer
-    return Answer(answer.status, (*answer.headers, ("retry-after", RETRY_AFTER)), answer.body)
+    return Reply(answer.status, (*answer.headers, ("retry-after", RETRY_AFTER)), answer.body)
 
 
-async def send(answer: Answer, to: Send, extra: Mapping[str, str] | None = None) -> None:
+async def send(answer: Reply, to: Send, extra: Mapping[str, str] | None = None) -> None:
     """Send an answer whole."""
     headers = [*answer.headers, *(extra or {}).items(), ("content-length", str(len(answer.body)))]
     encoded = [(k.encode("latin-1"), v.encode("latin-1", "replace")) for k, v in headers]

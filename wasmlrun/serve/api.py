@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 import wasmlrun
 from wasmlrun.serve import oip
-from wasmlrun.serve.answers import Answer, Refused, as_json, failed, with_retry
+from wasmlrun.serve.answers import Refused, Reply, as_json, failed, with_retry
 from wasmlrun.serve.guard import Receive, Scope, leaving, read_body
 from wasmlrun.serve.pool import Pool
 from wasmlrun.supervisor.channel import Message
@@ -46,7 +46,7 @@ class Api:
         self.ready = True
         """False when the server is about to end."""
 
-    async def answer(self, scope: Scope, receive: Receive) -> tuple[str, Answer] | None:
+    async def answer(self, scope: Scope, receive: Receive) -> tuple[str, Reply] | None:
         """The route's name and the answer; None when the path is none of these.
 
         Raises:
@@ -63,7 +63,7 @@ class Api:
             return await self._v2(path, method, scope, receive)
         return None
 
-    async def _classify(self, scope: Scope, receive: Receive) -> Answer:
+    async def _classify(self, scope: Scope, receive: Receive) -> Reply:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         top = query.get("top", [str(DEFAULT_TOP)])[-1]
         if not top.isascii() or not top.isdecimal() or not 1 <= int(top) <= MOST_TOP:
@@ -103,7 +103,7 @@ class Api:
 
     async def _v2(
         self, path: str, method: str, scope: Scope, receive: Receive
-    ) -> tuple[str, Answer] | None:
+    ) -> tuple[str, Reply] | None:
         try:
             return await self._v2_route(path.rstrip("/"), method, scope, receive)
         except (oip.Malformed, BadModel) as e:
@@ -114,7 +114,7 @@ class Api:
 
     async def _v2_route(
         self, path: str, method: str, scope: Scope, receive: Receive
-    ) -> tuple[str, Answer] | None:
+    ) -> tuple[str, Reply] | None:
         if path == "/v2":
             extensions = ["binary_tensor_data"]
             about = {"name": "wasmlrun", "version": wasmlrun.__version__, "extensions": extensions}
@@ -138,7 +138,7 @@ class Api:
         _only(method, "POST")
         return "/v2/models/{model}/infer", await self._infer(number, scope, receive)
 
-    async def _infer(self, number: int, scope: Scope, receive: Receive) -> Answer:
+    async def _infer(self, number: int, scope: Scope, receive: Receive) -> Reply:
         header = _header(scope, oip.HEADER)
         asked = oip.parse(await read_body(scope, receive, self._max_body), header)
         inputs = [[name, t.dtype.value, list(t.shape)] for name, t in asked.inputs]
@@ -153,9 +153,9 @@ class Api:
         ]
         body, size = oip.answer(self.models[number].name, asked, outputs)
         if size is None:
-            return Answer(200, (("content-type", "application/json"),), body)
+            return Reply(200, (("content-type", "application/json"),), body)
         headers = (("content-type", "application/octet-stream"), (oip.HEADER, str(size)))
-        return Answer(200, headers, body)
+        return Reply(200, headers, body)
 
 
 async def _picture(scope: Scope, body: bytes) -> tuple[str, bytes]:

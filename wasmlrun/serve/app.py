@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wasmlrun.serve import answers
-from wasmlrun.serve.answers import Answer, as_json, error_answer
+from wasmlrun.serve.answers import Reply, as_json, error_answer
 from wasmlrun.serve.api import Api
 from wasmlrun.serve.guard import ClientGone, Receive, Scope, Send
 from wasmlrun.serve.metrics import CONTENT_TYPE, Metrics
@@ -108,17 +108,17 @@ class App:
         assert self._site is not None
         return self._site.answers_root
 
-    def _page(self, path: str) -> Answer | None:
+    def _page(self, path: str) -> Reply | None:
         return self._pages.find(path) if self._pages is not None else None
 
-    def _own(self, path: str) -> Answer | None:
+    def _own(self, path: str) -> Reply | None:
         match path:
             case "/healthz":
                 return as_json({"live": True})
             case "/readyz":
                 return as_json({"ready": self.ready}, 200 if self.ready else 503)
             case "/metrics":
-                return Answer(200, (("content-type", CONTENT_TYPE),), self._metrics.text())
+                return Reply(200, (("content-type", CONTENT_TYPE),), self._metrics.text())
             case "/openapi.json" if self._api is not None:
                 return as_json(description([model.name for model in self._api.models]))
         return None

@@ -13,7 +13,7 @@ from typing import Any
 
 from wasmlrun.manifest.reader import Manifest
 from wasmlrun.pipeline.fences import fence_for
-from wasmlrun.serve.site import Settings
+from wasmlrun.serve.site import SiteSettings
 from wasmlrun.serve.site_routes import find_routes
 from wasmlrun.serve.work import manifest_of
 from wasmlrun.support.errors import BadManifest
@@ -22,7 +22,7 @@ from wasmlrun.walls.reach import Reach
 
 
 def fence_of(
-    site: Settings | None,
+    site: SiteSettings | None,
     models: Sequence[Mapping[str, Any]],
     engine: Mapping[str, Any],
     *,

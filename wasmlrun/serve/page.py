@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wasmlrun.serve.answers import Answer
+from wasmlrun.serve.answers import Reply
 
 _FILES = Path(__file__).parent / "web"
 _TYPES = {
@@ -36,10 +36,10 @@ class Pages:
         for file in sorted(_FILES.iterdir()):
             if file.suffix in _TYPES:
                 headers = (("content-type", _TYPES[file.suffix]), *HEADERS)
-                self._answers[f"/web/{file.name}"] = Answer(200, headers, file.read_bytes())
+                self._answers[f"/web/{file.name}"] = Reply(200, headers, file.read_bytes())
         self._answers["/"] = self._answers["/web/index.html"]
         self._answers["/docs"] = self._answers["/web/docs.html"]
 
-    def find(self, path: str) -> Answer | None:
+    def find(self, path: str) -> Reply | None:
         """The file of a path."""
         return self._answers.get(path)

@@ -26,7 +26,7 @@ from wasmlrun.serve.guard import GuardedProtocol
 from wasmlrun.serve.kv import InFile, InMemory, Stores
 from wasmlrun.serve.metrics import Metrics
 from wasmlrun.serve.pool import Pool
-from wasmlrun.serve.site import Settings, Site
+from wasmlrun.serve.site import Site, SiteSettings
 from wasmlrun.supervisor.channel import Message
 from wasmlrun.supervisor.child import Child
 from wasmlrun.support.bundled import DEFAULT_WORKER
@@ -51,7 +51,7 @@ MAX_CONNECTIONS = 4096
 class Order(Record):
     """What is to be served, and how."""
 
-    site: Settings | None = None
+    site: SiteSettings | None = None
     models: Sequence[Mapping[str, Any]] = ()
     """The wishes of each, by the names of `wasmlrun.pipeline.plan.Wishes`, and its `name`."""
     host: str = "127.0.0.1"

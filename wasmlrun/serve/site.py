@@ -14,7 +14,7 @@ from starlette.responses import FileResponse
 
 from wasmlrun.pipeline.protocols import wws
 from wasmlrun.serve import answers, assets
-from wasmlrun.serve.answers import Answer
+from wasmlrun.serve.answers import Reply
 from wasmlrun.serve.guard import ClientGone, Receive, Scope, Send, leaving, read_body
 from wasmlrun.serve.kv import Stores, TooMuch
 from wasmlrun.serve.pool import Busy, Crashed, Gone, Pool
@@ -35,7 +35,7 @@ _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS = frozenset(("content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"))
 
 
-class Settings(Record):
+class SiteSettings(Record):
     """How a folder is served."""
 
     folder: Path
@@ -62,7 +62,9 @@ class Loaded(Record):
 class Site:
     """The folder, ready to answer."""
 
-    def __init__(self, settings: Settings, pool: Pool, stores: Stores, messages: Messages) -> None:
+    def __init__(
+        self, settings: SiteSettings, pool: Pool, stores: Stores, messages: Messages
+    ) -> None:
         self._settings = settings
         self._pool = pool
         self._stores = stores
@@ -76,7 +78,7 @@ class Site:
         self._look_again()
         path = normalized(scope)
         if "\0" in scope["path"]:
-            await answers.send(Answer(400), send)
+            await answers.send(Reply(400), send)
             return "refused"
         found = self.loaded.routes.find(path)
         if found is None or found[0].dynamic:
@@ -96,7 +98,7 @@ class Site:
             status, told = answers.failed(error)
             self._messages.warn(f"{route.path}: {told['message']}")
             body = FAILED if status in (500, 502, 504) else told["message"].encode()
-            answer = answers.with_retry(Answer(status, (_HTML,), body))
+            answer = answers.with_retry(Reply(status, (_HTML,), body))
         await answers.send(answer, send, self._cors(scope, answer))
         return route.path
 
@@ -117,7 +119,7 @@ class Site:
 
     async def _run(
         self, route: Route, parameters: Mapping[str, str], scope: Scope, receive: Receive
-    ) -> Answer:
+    ) -> Reply:
         if route.file in self.loaded.faults:
             raise self.loaded.faults[route.file]
         body = await read_body(scope, receive, self._settings.max_body)
@@ -158,11 +160,11 @@ class Site:
     async def _not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
         page = assets.find_asset(self._settings.folder, assets.NOT_FOUND)
         if page is None:
-            await answers.send(Answer(404, (_HTML,)), send)
+            await answers.send(Reply(404, (_HTML,)), send)
         else:
             await FileResponse(page, 404)(scope, receive, send)
 
-    def _cors(self, scope: Scope, answer: Answer) -> dict[str, str]:
+    def _cors(self, scope: Scope, answer: Reply) -> dict[str, str]:
         origins = self._settings.cors
         if not origins or any(name == _CORS for name, _ in answer.headers):
             return {}
@@ -186,7 +188,7 @@ class Site:
             self._messages.error(error)
 
 
-def load(settings: Settings) -> Loaded:
+def load(settings: SiteSettings) -> Loaded:
     """Look through the folder."""
     routes = find_routes(settings.folder, settings.prefix)
     namespaces: dict[Path, str | None] = {}
@@ -233,7 +235,7 @@ def _headers(scope: Scope) -> Iterator[tuple[str, str]]:
     yield from found.items()
 
 
-def response_of(message: Message) -> Answer:
+def response_of(message: Message) -> Reply:
     """What a worker answered, as it is sent. Raises WorkerFailed for headers that cannot be."""
     status, headers = message.head.get("status"), message.head.get("headers")
     if not isinstance(status, int) or not isinstance(headers, dict) or len(message.parts) != 1:
@@ -242,7 +244,7 @@ def response_of(message: Message) -> Answer:
     if not any(name == "content-type" for name, _ in pairs):
         pairs.insert(0, _HTML)
     # a status that is none is 200, as in Wasm Workers Server
-    return Answer(status if 200 <= status < 600 else 200, pairs, bytes(message.parts[0]))
+    return Reply(status if 200 <= status < 600 else 200, pairs, bytes(message.parts[0]))
 
 
 def _sent(headers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

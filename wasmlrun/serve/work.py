@@ -19,7 +19,14 @@ from wasmlrun.manifest.reader import HttpGrant, Manifest, read_manifest
 from wasmlrun.nn import GraphPool
 from wasmlrun.pipeline.loading import Loading
 from wasmlrun.pipeline.per_image import Classifier
-from wasmlrun.pipeline.plan import Options, Wishes, hosted, interpreted, make_plan, preloaded
+from wasmlrun.pipeline.plan import (
+    ClassifyOptions,
+    Wishes,
+    hosted,
+    interpreted,
+    make_plan,
+    preloaded,
+)
 from wasmlrun.pipeline.program import response_of
 from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.worker import LinkedWorker
@@ -101,7 +108,7 @@ class Work:
         for sentence in plan.raised:
             self._messages.warn(sentence)
         host = hosted(plan, self._host)
-        options = Options(top=1000)
+        options = ClassifyOptions(top=1000)
         loading = Loading(plan, host)
         classifier = Classifier(plan, options, host, loading, self._messages)
         return _Model(classifier, loading, plan.limits)

@@ -18,7 +18,7 @@ from wasmlrun.engines.language import (
     Wishes,
 )
 from wasmlrun.engines.llama.capi import load as load_library
-from wasmlrun.engines.llama.options import Options, read_options
+from wasmlrun.engines.llama.options import LlamaOptions, read_options
 from wasmlrun.engines.llama.sampling import chain
 from wasmlrun.engines.protocol import About, Context, EngineError, Port, Settings
 from wasmlrun.support.model_source import ModelSource
@@ -120,7 +120,7 @@ class LlamaGraph:
         """A new conversation. Raises EngineError, also when the graph was closed."""
         if self._model is None:
             raise EngineError("the graph was closed")
-        chosen = Options()
+        chosen = LlamaOptions()
         for data in (self._first, given):
             if data:
                 chosen = read_options(data, chosen)
@@ -136,7 +136,7 @@ class LlamaGraph:
 class LlamaContext:
     """One conversation. What its options ask for is made when the first prompt comes."""
 
-    def __init__(self, model: _Model, chosen: Options, threads: int, build: int) -> None:
+    def __init__(self, model: _Model, chosen: LlamaOptions, threads: int, build: int) -> None:
         model.share()
         self._model = model
         self._lib = model.lib

@@ -14,7 +14,7 @@ from wasmlrun.engines.protocol import EngineError
 from wasmlrun.support.records import Record, replace
 
 
-class Options(Record):
+class LlamaOptions(Record):
     """What is understood; a field is an option with `-` for `_`."""
 
     n_predict: int = -1
@@ -42,7 +42,7 @@ class Options(Record):
     stream_stdout: bool = False
 
 
-_DEFAULTS = Options()
+_DEFAULTS = LlamaOptions()
 _LEAST = {
     "ctx_size": 0,
     "batch_size": 1,
@@ -58,7 +58,7 @@ _REFUSED = {
 """Options without which a guest would get something else than it asked for."""
 
 
-def read_options(data: bytes, before: Options = _DEFAULTS) -> Options:
+def read_options(data: bytes, before: LlamaOptions = _DEFAULTS) -> LlamaOptions:
     """The options before, with those in a JSON object.
 
     Others that WasmEdge knows (logs, GPUs, tuning) mean nothing here and are left alone.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from ctypes import c_char_p, c_void_p
 
-from wasmlrun.engines.llama.options import Options
+from wasmlrun.engines.llama.options import LlamaOptions
 from wasmlrun.engines.protocol import EngineError
 from wasmlrun.support.process import native_stderr_muted
 
@@ -14,7 +14,7 @@ _LLGUIDANCE = "%llguidance"
 _INIT_LLGUIDANCE = "_Z22llama_sampler_init_llgPK11llama_vocabPKcS3_"
 
 
-def chain(lib: ctypes.CDLL, vocab: int, options: Options) -> int:
+def chain(lib: ctypes.CDLL, vocab: int, options: LlamaOptions) -> int:
     """A chain of samplers in the order that llama.cpp's own programs have; to be freed.
 
     Raises:
@@ -30,7 +30,7 @@ def chain(lib: ctypes.CDLL, vocab: int, options: Options) -> int:
     return made
 
 
-def _samplers(lib: ctypes.CDLL, vocab: int, options: Options) -> list[int]:
+def _samplers(lib: ctypes.CDLL, vocab: int, options: LlamaOptions) -> list[int]:
     found: list[int] = []
     if options.grammar or options.json_schema:
         found.append(_grammar(lib, vocab, options))
@@ -56,7 +56,7 @@ def _samplers(lib: ctypes.CDLL, vocab: int, options: Options) -> list[int]:
     ]
 
 
-def _grammar(lib: ctypes.CDLL, vocab: int, options: Options) -> int:
+def _grammar(lib: ctypes.CDLL, vocab: int, options: LlamaOptions) -> int:
     text = options.grammar or _of_schema(options.json_schema)
     if text.startswith(_LLGUIDANCE):
         # the library's C++ part; a library without it also makes no such grammars
