@@ -10,16 +10,20 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
+from wasmlrun.engines.pool import EnginePool
+from wasmlrun.engines.protocol import Settings
 from wasmlrun.manifest.grant import Grant
 from wasmlrun.sandbox.clock import Clock, Runtime, prepare_alarm
 from wasmlrun.supervisor.stages import Board, Stage
 from wasmlrun.support.cache import Cache
 from wasmlrun.support.errors import LimitExceeded
 from wasmlrun.support.limits import Limits
+from wasmlrun.support.messages import Messages
 from wasmlrun.support.model_source import ModelSource
 from wasmlrun.support.records import NOTHING, Record
+from wasmlrun.support.userdata import cache_dir
 from wasmlrun.trace.spans import span
 from wasmlrun.wasi_nn.graphs import GraphPool
 from wasmlrun.wasi_nn.session import Session
@@ -30,6 +34,16 @@ if TYPE_CHECKING:
     from wasmlrun.sandbox.worker import LinkedWorker, Worker
     from wasmlrun.support.tensor import Tensor
     from wasmlrun.trace.recorder import Trace
+
+
+class EngineChoice(TypedDict):
+    """What a user says about engines, as a process is told that serves many calls."""
+
+    backend: str | None
+    device: str | None
+    strict_device: bool
+    precision: str
+    cache: bool
 
 
 class Host(Record):
@@ -47,6 +61,33 @@ class Host(Record):
     grant: Grant = Grant()
     clock: Clock = Clock()
     """When a run's time is over."""
+
+    @classmethod
+    def of_choice(
+        cls,
+        choice: EngineChoice,
+        board: Board,
+        messages: Messages,
+        *,
+        streams: int = 1,
+        threads: int | None = None,
+    ) -> Host:
+        """A host with the user's cache and engines, for a process that serves many calls.
+
+        `streams` and `threads` are those of `wasmlrun.engines.protocol.Settings`.
+
+        Raises:
+            UsageFault: there is no engine of the name, or it is not installed.
+        """
+        cache = Cache(cache_dir() if choice["cache"] else None)
+        engines = EnginePool(
+            Settings(choice["precision"], cache, streams=streams, threads=threads),
+            backend=choice["backend"],
+            device=choice["device"],
+            strict_device=choice["strict_device"],
+            warn=messages.warn,
+        )
+        return cls(GraphPool(engines, board), cache)
 
     @property
     def board(self) -> Board:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from io import TextIOBase
 from pathlib import Path
-from typing import TextIO, cast
+from typing import cast
 
 from wasmlrun.api.settings import ApiSettings
-from wasmlrun.engines import protocol as engines
-from wasmlrun.engines.pool import EnginePool
-from wasmlrun.host import Host
-from wasmlrun.nn import GraphPool
+from wasmlrun.host import EngineChoice, Host
 from wasmlrun.pipeline.loading import Loading
 from wasmlrun.pipeline.per_image import Classifier
 from wasmlrun.pipeline.plan import ClassifyOptions, Wishes, hosted, make_plan
@@ -23,14 +19,12 @@ from wasmlrun.sandbox.outcome import GuestRun
 from wasmlrun.sandbox.worker import LinkedWorker
 from wasmlrun.supervisor.child import Say
 from wasmlrun.supervisor.stages import Board
-from wasmlrun.support.cache import Cache
 from wasmlrun.support.limits import MAX_PIXELS, Limits, exceeded
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.model_source import encoding_named
 from wasmlrun.support.process import bound_memory
 from wasmlrun.support.records import replace
 from wasmlrun.support.tasks import Task, processors
-from wasmlrun.support.userdata import cache_dir
 from wasmlrun.vision.source import ImageSource
 
 
@@ -39,7 +33,7 @@ class OpenedWorker:
 
     def __init__(self, settings: ApiSettings, board: Board, say: Say) -> None:
         """Raises WasmlrunError: of the kind of the first thing that is wrong."""
-        messages = _messages(say)
+        messages = Messages.through(say)
         host = _host(settings, board, messages)
         if settings["model"] is not None:
             Task(partial(host.graphs.engines.prepare, encoding_named(settings["model"])))
@@ -101,7 +95,7 @@ class OpenedProgram:
             ),
             bounded=True,
         )
-        self._messages = _messages(say)
+        self._messages = Messages.through(say)
         for sentence in plan.raised:
             self._messages.warn(sentence)
         self.limits = plan.limits
@@ -134,45 +128,22 @@ class OpenedProgram:
 
 
 def _host(settings: ApiSettings, board: Board, messages: Messages) -> Host:
-    cache = Cache(cache_dir() if settings["cache"] else None)
     side_by_side = settings["parallel"]
     here = settings["isolation"] == "thread"
-    shared = engines.Settings(
-        settings["precision"],
-        cache,
+    return Host.of_choice(
+        cast("EngineChoice", settings),
+        board,
+        messages,
         # as many computations at a time in this process, or in as many processes
         streams=side_by_side if here else 1,
         threads=None if here or side_by_side == 1 else max(1, processors() // side_by_side),
     )
-    pool = EnginePool(
-        shared,
-        backend=settings["backend"],
-        device=settings["device"],
-        strict_device=settings["strict_device"],
-        warn=messages.warn,
-    )
-    return Host(GraphPool(pool, board), cache)
 
 
 def _bound(settings: ApiSettings, limits: Limits) -> None:
     """Hold a process of its own to its limit; another's is its owner's."""
     if settings["isolation"] == "process":
         bound_memory(limits.process_memory)
-
-
-def _messages(say: Say) -> Messages:
-    return Messages(0, cast("TextIO", _Said(say)))
-
-
-class _Said(TextIOBase):
-    """A stream whose text somebody is told."""
-
-    def __init__(self, say: Say) -> None:
-        self._say = say
-
-    def write(self, text: str) -> int:
-        self._say(text)
-        return len(text)
 
 
 def _path(name: str | None) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from threading import Event
 from typing import Any
 
 from wasmlrun.serve.guard import BodyTooLarge, BodyTooSlow, Send
@@ -62,6 +63,12 @@ def failed(error: Exception) -> tuple[int, dict[str, Any]]:
 def _told(error: WasmlrunError) -> dict[str, Any]:
     told = {"code": error.code, "message": error.message}
     return told | ({"hint": error.hint} if error.hint else {})
+
+
+def readiness(ending: Event) -> Reply:
+    """Whether the server may be asked: not once it is about to end."""
+    ready = not ending.is_set()
+    return as_json({"ready": ready}, 200 if ready else 503)
 
 
 def error_answer(error: Exception) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from threading import Event
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -14,7 +15,7 @@ from starlette.requests import Request
 
 import wasmlrun
 from wasmlrun.serve import oip
-from wasmlrun.serve.answers import Refused, Reply, as_json, failed, with_retry
+from wasmlrun.serve.answers import Refused, Reply, as_json, failed, readiness, with_retry
 from wasmlrun.serve.guard import Receive, Scope, leaving, read_body
 from wasmlrun.serve.pool import Pool
 from wasmlrun.supervisor.channel import Message
@@ -39,12 +40,12 @@ class Model(Record):
 class Api:
     """The API of some models."""
 
-    def __init__(self, models: Sequence[Model], pool: Pool, max_body: int) -> None:
+    def __init__(self, models: Sequence[Model], pool: Pool, max_body: int, ending: Event) -> None:
+        """`ending` is set when the server is about to end."""
         self.models = models
         self._pool = pool
         self._max_body = max_body
-        self.ready = True
-        """False when the server is about to end."""
+        self._ending = ending
 
     async def answer(self, scope: Scope, receive: Receive) -> tuple[str, Reply] | None:
         """The route's name and the answer; None when the path is none of these.
@@ -122,7 +123,7 @@ class Api:
         if path == "/v2/health/live":
             return path, as_json({"live": True})
         if path == "/v2/health/ready":
-            return path, as_json({"ready": self.ready}, 200 if self.ready else 503)
+            return path, readiness(self._ending)
         found = _V2.fullmatch(path)
         if found is None:
             return None

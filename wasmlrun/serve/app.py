@@ -6,10 +6,11 @@ import json
 import time
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 from wasmlrun.serve import answers
-from wasmlrun.serve.answers import Reply, as_json, error_answer
+from wasmlrun.serve.answers import Reply, as_json, error_answer, readiness
 from wasmlrun.serve.api import Api
 from wasmlrun.serve.guard import ClientGone, Receive, Scope, Send
 from wasmlrun.serve.metrics import CONTENT_TYPE, Metrics
@@ -35,16 +36,16 @@ class App:
         metrics: Metrics,
         messages: Messages,
         log: str,
+        ending: Event,
     ) -> None:
-        """`log` is "text", "json" or "none"."""
+        """`log` is "text", "json" or "none"; `ending` is set when the server is about to end."""
         self._site = site
         self._api = api
         self._metrics = metrics
         self._messages = messages
         self._log = log
+        self._ending = ending
         self._pages = Pages() if api is not None and api.models else None
-        self.ready = True
-        """False when the server is about to end."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -116,7 +117,7 @@ class App:
             case "/healthz":
                 return as_json({"live": True})
             case "/readyz":
-                return as_json({"ready": self.ready}, 200 if self.ready else 503)
+                return readiness(self._ending)
             case "/metrics":
                 return Reply(200, (("content-type", CONTENT_TYPE),), self._metrics.text())
             case "/openapi.json" if self._api is not None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import uvicorn
@@ -97,12 +98,13 @@ async def _serve(order: Order, listening: socket.socket, messages: Messages) -> 
         site = Site(order.site, pool, stores, messages) if order.site is not None else None
         await pool.prepare()
         models = await _models(order, pool)
-        api = Api(models, pool, order.max_body) if models else None
-        app = App(site, api, Metrics(pool), messages, order.log)
+        ending = Event()
+        api = Api(models, pool, order.max_body, ending) if models else None
+        app = App(site, api, Metrics(pool), messages, order.log, ending)
         if order.oneshot and models and not order.limits:
             warm = oneshot.Server(order.models, order.engine, pool, messages)
             await warm.start()
-        server = _Server(_config(app, order), app, api)
+        server = _Server(_config(app, order), ending)
         _announce(order, site, models, listening, messages)
         ahead = asyncio.ensure_future(site.prepare()) if site is not None else None
         await server.serve([listening])
@@ -119,17 +121,14 @@ async def _serve(order: Order, listening: socket.socket, messages: Messages) -> 
 class _Server(uvicorn.Server):
     """uvicorn's server, which says not ready as soon as it is told to end."""
 
-    def __init__(self, config: uvicorn.Config, app: App, api: Api | None) -> None:
+    def __init__(self, config: uvicorn.Config, ending: Event) -> None:
         super().__init__(config)
-        self._app = app
-        self._api = api
+        self._ending = ending
         self.code = EXIT_OK
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """The first signal lets requests end, a second does not wait for them."""
-        self._app.ready = False
-        if self._api is not None:
-            self._api.ready = False
+        self._ending.set()
         self.code = EXIT_INTERRUPTED if sig == signal.SIGINT else EXIT_TERMINATED
         super().handle_exit(sig, frame)
         # uvicorn would raise the signal again when all is over; here it is an exit code

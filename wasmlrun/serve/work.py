@@ -11,12 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from wasmlrun.engines.pool import EnginePool
-from wasmlrun.engines.protocol import Settings
-from wasmlrun.host import Host
+from wasmlrun.host import EngineChoice, Host
 from wasmlrun.manifest.grant import Grant, from_manifest
-from wasmlrun.manifest.reader import HttpGrant, Manifest, read_manifest
-from wasmlrun.nn import GraphPool
+from wasmlrun.manifest.reader import Manifest, read_manifest
 from wasmlrun.pipeline.loading import Loading
 from wasmlrun.pipeline.per_image import Classifier
 from wasmlrun.pipeline.plan import (
@@ -33,7 +30,6 @@ from wasmlrun.sandbox.worker import LinkedWorker
 from wasmlrun.supervisor.channel import EMPTY, Message
 from wasmlrun.supervisor.child import Handler
 from wasmlrun.supervisor.stages import Board
-from wasmlrun.support.cache import Cache
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.limits import MAX_PIXELS, Limits, exceeded, lowered, with_limits
 from wasmlrun.support.messages import Messages
@@ -41,7 +37,6 @@ from wasmlrun.support.paths import is_file
 from wasmlrun.support.process import bound_memory
 from wasmlrun.support.records import Record, replace
 from wasmlrun.support.tensor import DType, Tensor
-from wasmlrun.support.userdata import cache_dir
 from wasmlrun.vision.decode import configure_process
 from wasmlrun.vision.values import ImageBytes
 
@@ -68,16 +63,10 @@ class Work:
         self, settings: Mapping[str, Any], board: Board, say: Callable[[str], None]
     ) -> None:
         self._settings = settings
-        self._messages = Messages(0, cast("Any", _Said(say)))
-        cache = Cache(cache_dir() if settings["cache"] else None)
-        engines = EnginePool(
-            Settings(settings["precision"], cache, threads=settings["threads"]),
-            backend=settings["backend"],
-            device=settings["device"],
-            strict_device=settings["strict_device"],
-            warn=self._messages.warn,
+        self._messages = Messages.through(say)
+        self._host = Host.of_choice(
+            cast("EngineChoice", settings), board, self._messages, threads=settings["threads"]
         )
-        self._host = Host(GraphPool(engines, board), cache)
         self._models: list[_Model] = [self._model(wishes) for wishes in settings["models"]]
         self._workers: dict[tuple[str, int], _SiteWorker] = {}
 
@@ -205,8 +194,6 @@ def _site_worker(path: Path, settings: Mapping[str, Any], base: Host) -> _SiteWo
             # Wasm Workers Server told engines so whatever the dims said
             nhwc_input=manifest.nn.input_layout != "nchw",
         )
-    elif settings["allow_private"]:
-        grant = replace(grant, http=HttpGrant())
     program, grant = interpreted(path, grant)
     limits = with_limits(lowered(Limits(), manifest.limits if manifest else {}), settings["limits"])
     models = preloaded(manifest) if manifest is not None else {}
@@ -225,17 +212,3 @@ def manifest_of(worker: Path, site: Path, *, allow_outside: bool) -> Manifest | 
     if not is_file(beside):
         return None
     return read_manifest(beside, allow_outside=allow_outside, within=site, root=site, writable=True)
-
-
-class _Said:
-    """A stream whose text the server's log is told."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.write = say
-
-    def flush(self) -> None:
-        """Do nothing: every piece is passed on at once."""
-
-    def isatty(self) -> bool:
-        """A log is none."""
-        return False

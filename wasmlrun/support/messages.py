@@ -6,12 +6,23 @@ import io
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import TextIO, cast
 
 from wasmlrun.support.errors import WasmlrunError
 from wasmlrun.support.failure import Failure, failure_of
+
+
+class _Told(io.TextIOBase):
+    """A stream whose text somebody is told at once."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def write(self, text: str) -> int:
+        self._say(text)
+        return len(text)
 
 
 class Messages:
@@ -23,6 +34,11 @@ class Messages:
         self.unterminated = False
         """Whether somebody else left a line on stderr without its end."""
         self._aside: tuple[int, io.StringIO] | None = None
+
+    @classmethod
+    def through(cls, say: Callable[[str], None]) -> Messages:
+        """Messages that a function is told, of a process whose stderr is not the place."""
+        return cls(0, cast("TextIO", _Told(say)))
 
     def use_own_descriptor(self) -> None:
         """Write to a copy of file descriptor 2, which may be muted for native libraries."""
