@@ -146,6 +146,21 @@ except BadModel as e:
     ]
 
 
+def test_a_picture_format(copy: Path) -> None:
+    program = """
+import io
+from PIL import Image
+from wasmlrun.vision.decode import KNOWN, decode
+file = io.BytesIO()
+Image.new("RGB", (8, 8), "red").save(file, "DDS")
+print(decode(file.getvalue(), "x").getpixel((1, 1)))
+print(KNOWN)
+"""
+    pixel, known = python(copy, program).splitlines()
+    assert pixel == "(255, 0, 0)"
+    assert known.endswith("SGI, DDS and XBM are")
+
+
 def test_a_command(copy: Path) -> None:
     assert "  greet" in run(copy, "--help").stdout
     done = run(copy, "greet", "you")
