@@ -64,7 +64,7 @@ def fence_of(
     )
 
 
-def _manifests(site: Settings) -> list[Manifest]:
+def _manifests(site: SiteSettings) -> list[Manifest]:
     """Of the site's workers. One that is wrong grants nothing; its worker does not start."""
     found = []
     for route in find_routes(site.folder).routes:
