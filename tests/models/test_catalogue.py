@@ -143,7 +143,7 @@ def test_an_entry_comes_back_as_it_was_written(tmp_path: Path) -> None:
         classify={"size": [3, 4], "mean": [1.5, 2.0, 3.0], "layout": "NCHW", "label_offset": -1},
         task="text-to-speech",
         input="text",
-        engines=("litert", "onnx"),
+        read_by=("litert", "onnx"),
         own=True,
     )
     path = tmp_path / "entry.toml"

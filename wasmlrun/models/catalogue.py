@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from wasmlrun.engines import registry
 from wasmlrun.support.errors import ShelfFailed, UsageFault
 
 SCHEMA = 1
@@ -58,11 +59,16 @@ class Entry:
     """What it does, as one of the usual names: `image-classification`, `text-to-speech`, …"""
     input: str = ""
     """What it wants as its input, where it is no classifier of pictures."""
-    engines: tuple[str, ...] = ("openvino",)
-    """Names of the engines that read it."""
+    read_by: tuple[str, ...] | None = None
+    """Names of the engines that read it; None is the one that is preferred to all others."""
     classify: Mapping[str, Any] = field(default_factory=dict)
     """Keys of the manifest's `[classify]` other than `labels`."""
     own: bool = False
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Names of the engines that read it."""
+        return tuple(registry.names()[:1]) if self.read_by is None else self.read_by
 
     @property
     def files(self) -> tuple[RemoteFile, ...]:
@@ -120,8 +126,8 @@ def write_entry(entry: Entry) -> str:
         file = getattr(entry, key)
         if file is not None:
             lines.append(f"{key} = {quoted(file.name)}")
-    if entry.engines != ("openvino",):
-        lines.append(f"engines = {json.dumps(entry.engines)}")
+    if entry.read_by is not None:
+        lines.append(f"engines = {json.dumps(entry.read_by)}")
     if entry.own:
         lines.append("own = true")
     if entry.classify:
@@ -219,7 +225,7 @@ def _entry(name: str, table: Mapping[str, Any], files: Mapping[str, RemoteFile])
         source=str(table.get("source", "")),
         task=str(table.get("task", "")),
         input=str(table.get("input", "")),
-        engines=tuple(map(str, table.get("engines", ("openvino",)))),
+        read_by=tuple(map(str, table["engines"])) if "engines" in table else None,
         classify=dict(table.get("classify", {})),
         own=bool(table.get("own", False)),
     )

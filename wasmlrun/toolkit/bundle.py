@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import wasmlrun
+from wasmlrun.engines import registry
 from wasmlrun.manifest.reader import Classify
 from wasmlrun.support.errors import BadWorker
-from wasmlrun.support.model_source import ModelSource
+from wasmlrun.support.model_source import Encoding, ModelSource
 
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)
 _LEFT_OUT = ("__pycache__", "_bundled")
-# what every classification needs, and what only those with an engine need
+# what every classification needs, and what only those with an engine need besides it
 _ALWAYS = ("wasmtime", "pillow", "click", "rich", "platformdirs")
-_WITH_ENGINE = ("numpy", "openvino")
+_WITH_ENGINE = ("numpy",)
 _MODULES = {"pillow": "PIL"}
 
 
@@ -73,7 +74,7 @@ def bundle(contents: Contents, output: Path) -> Bundle:
     if contents.labels is not None:
         files["worker/labels.txt"] = "".join(f"{line}\n" for line in contents.labels).encode()
         arguments += ["--labels", "worker/labels.txt"]
-    needs = requirements(with_engine=contents.model is not None)
+    needs = requirements(contents.model.encoding if contents.model is not None else None)
     digest = _digest(files)
     main = (Path(__file__).with_name("bundle_main.py.txt")).read_text(encoding="utf-8")
     about = {"digest": digest, "arguments": arguments, "needs": needs}
@@ -89,8 +90,11 @@ def bundle(contents: Contents, output: Path) -> Bundle:
     return Bundle(output, len(content), [needed for _, needed in needs])
 
 
-def requirements(*, with_engine: bool) -> list[tuple[str, str]]:
-    """(module, requirement) of each package that a bundle needs, by wasmlrun's own versions."""
+def requirements(encoding: Encoding | None) -> list[tuple[str, str]]:
+    """(module, requirement) of each package that a bundle needs, by wasmlrun's own versions.
+
+    With a model of an encoding, that of the engine which reads it is one of them.
+    """
     import re
     from importlib.metadata import requires
 
@@ -99,8 +103,11 @@ def requirements(*, with_engine: bool) -> list[tuple[str, str]]:
         name = re.match(r"[A-Za-z0-9._-]+", line)
         if name is not None and "extra ==" not in line:
             found[name[0].lower()] = line.partition(";")[0].strip()
-    wanted = _ALWAYS + (_WITH_ENGINE if with_engine else ())
-    return [(_MODULES.get(name, name), found.get(name, name)) for name in wanted]
+    modules = {name: _MODULES.get(name, name) for name in _ALWAYS}
+    if encoding is not None:
+        engine = registry.readers(encoding)[0]
+        modules |= {name: name for name in _WITH_ENGINE} | {engine.distribution: engine.module}
+    return [(module, found.get(name, name)) for name, module in modules.items()]
 
 
 def _package() -> Iterator[tuple[str, bytes]]:
