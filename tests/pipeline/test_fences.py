@@ -10,7 +10,7 @@ from kit.core_guests import printing
 
 from wasmlrun.pipeline.fences import fence_for
 from wasmlrun.serve.fence import fence_of
-from wasmlrun.serve.site import Settings
+from wasmlrun.serve.site import SiteSettings
 from wasmlrun.walls.child import Fence
 from wasmlrun.walls.reach import Reach
 
@@ -36,7 +36,7 @@ def make(tmp_path: Path, make_worker: Callable[..., Path]) -> Callable[[str], Pa
 
 
 def site(folder: Path, *, reload: bool = False) -> Reach:
-    return reach(fence_of(Settings(folder, reload=reload), (), ENGINE, required=False))
+    return reach(fence_of(SiteSettings(folder, reload=reload), (), ENGINE, required=False))
 
 
 @pytest.mark.parametrize("text", [HTTP, "# http_requests\n"])
