@@ -3,13 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from wasmlrun.commands.clickform import Named, verbosity_options, with_options
-from wasmlrun.commands.options import BACKEND, LIMITS
+from wasmlrun.commands.options import BACKEND, LIMITS, GuestOptions
+from wasmlrun.support.records import Record
+
+if TYPE_CHECKING:
+    from wasmlrun.diagnose.bench import Benchmark
+    from wasmlrun.supervisor.stages import Board
+    from wasmlrun.support.messages import Messages
 
 PATH = click.Path(path_type=Path)
+
+
+class Subject(Record):
+    """What is measured: a picture, its worker and model, and the engines."""
+
+    image: str
+    worker: str | None
+    manifest: Path | None
+    model: str | None
+    options: GuestOptions
+
+    def arguments(self) -> list[str]:
+        """The same as the command line of `wasmlrun classify`."""
+        given = {
+            "--worker": self.worker,
+            "--manifest": self.manifest,
+            "--model": self.model,
+            "--backend": self.options.backend,
+        }
+        found = [self.image]
+        for flag, value in given.items():
+            found += [flag, str(value)] if value is not None else []
+        return [*found, "--allow-outside"] if self.options.allow_outside else found
 
 
 @click.command("bench", context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,64 +77,22 @@ def command(
     full one; then images in one process that has all ready, and inferences with and without
     the sandbox.
     """
-    from wasmlrun.commands.options import GuestOptions, engines_from, typed
+    from wasmlrun.commands.options import typed
     from wasmlrun.commands.watched import Unwalled, in_child
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import as_it_is, open_report
-    from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.messages import Messages
 
     messages, options = Messages(verbosity), typed(GuestOptions, rest)
     report = open_report(as_it_is, Asked("bench"), messages, as_json=as_json)
 
     def work(board: Board) -> None:
-        from wasmlrun.diagnose import bench
-        from wasmlrun.host import Host
-        from wasmlrun.nn import GraphPool
-        from wasmlrun.pipeline.loading import Loading
-        from wasmlrun.pipeline.per_image import Classifier
-        from wasmlrun.pipeline.plan import ClassifyOptions, Wishes, hosted, make_plan
         from wasmlrun.report.bench_picture import draw
         from wasmlrun.report.views.bench import answer
-        from wasmlrun.support.cache import Cache
         from wasmlrun.support.errors import UsageFault
-        from wasmlrun.support.userdata import cache_dir
-        from wasmlrun.vision.source import ImageFile
 
-        ImageFile(image).encoded()  # a wrong name is told before anything else
-        cache = Cache(cache_dir())
-        engines = engines_from(options, cache, messages)
-        plan = make_plan(
-            Wishes(
-                worker=worker,
-                manifest=manifest,
-                model=model,
-                limits=options.limits,
-                allow_outside=options.allow_outside,
-            )
-        )
-        arguments = [image]
-        given = {
-            "--worker": worker,
-            "--manifest": manifest,
-            "--model": model,
-            "--backend": options.backend,
-        }
-        for flag, value in given.items():
-            arguments += [flag, str(value)] if value is not None else []
-        arguments += ["--allow-outside"] if options.allow_outside else []
-        # no clock from here on: a benchmark takes as long as it takes
-        board.deadline = 0.0
-        messages.detail(f"{runs} processes cold and {runs} warm")
-        cold, warm = bench.whole_processes(arguments, runs)
-        host = hosted(plan, Host(GraphPool(engines, board), cache))
-        classifier = Classifier(plan, ClassifyOptions(), host, Loading(plan, host), messages)
-        picture = ImageFile(image)
-        latencies, rate = bench.warm_loop(classifier, picture, 10 * runs)
-        direct, sandboxed = bench.sandbox_overhead(classifier, picture, 10 * runs)
-        result = bench.Benchmark(
-            runs, cold, warm, bench.percentiles(latencies), rate, direct, sandboxed
-        )
+        subject = Subject(image, worker, manifest, model, options)
+        result = _measured(subject, runs, board, messages)
         report.result(answer(result))
         if save is not None:
             try:
@@ -114,3 +102,40 @@ def command(
 
     unwalled = Unwalled("it starts the processes that it times; each of them has its own walls")
     return report.run(lambda: in_child(work, report, messages, image, fence=unwalled))
+
+
+def _measured(subject: Subject, runs: int, board: Board, messages: Messages) -> Benchmark:
+    """All measurements. Raises WasmlrunError."""
+    from wasmlrun.commands.options import engines_from
+    from wasmlrun.diagnose import bench
+    from wasmlrun.host import Host
+    from wasmlrun.nn import GraphPool
+    from wasmlrun.pipeline.loading import Loading
+    from wasmlrun.pipeline.per_image import Classifier
+    from wasmlrun.pipeline.plan import ClassifyOptions, Wishes, hosted, make_plan
+    from wasmlrun.support.cache import Cache
+    from wasmlrun.support.userdata import cache_dir
+    from wasmlrun.vision.source import ImageFile
+
+    picture, options = ImageFile(subject.image), subject.options
+    picture.encoded()  # a wrong name is told before anything else
+    cache = Cache(cache_dir())
+    engines = engines_from(options, cache, messages)
+    plan = make_plan(
+        Wishes(
+            worker=subject.worker,
+            manifest=subject.manifest,
+            model=subject.model,
+            limits=options.limits,
+            allow_outside=options.allow_outside,
+        )
+    )
+    # no clock from here on: a benchmark takes as long as it takes
+    board.deadline = 0.0
+    messages.detail(f"{runs} processes cold and {runs} warm")
+    cold, warm = bench.whole_processes(subject.arguments(), runs)
+    host = hosted(plan, Host(GraphPool(engines, board), cache))
+    classifier = Classifier(plan, ClassifyOptions(), host, Loading(plan, host), messages)
+    latencies, rate = bench.warm_loop(classifier, picture, 10 * runs)
+    direct, sandboxed = bench.sandbox_overhead(classifier, picture, 10 * runs)
+    return bench.Benchmark(runs, cold, warm, bench.percentiles(latencies), rate, direct, sandboxed)
