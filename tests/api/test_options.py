@@ -15,7 +15,7 @@ from wasmlrun.commands.reader import Choice, Command, Option
 # how answers are written, what a person is asked, a server that is warm already, and how other
 # hosts' command lines say `model` and `models`
 NOT_HERE = {
-    *("as_json", "junit", "trace", "quiet", "verbosity", "install", "via"),
+    *("as_json", "junit", "trace", "quiet", "verbosity", "install", "via", "raw"),
     *("nn_preload", "wasmtime"),
 }
 # what a call is given instead
