@@ -396,7 +396,7 @@ def says_when_memory_is_short(subject: Subject) -> None:
             timeout=120,
         )
         ended = (0, -signal.SIGABRT, -signal.SIGSEGV)
-        assert done.returncode in ended, f"{spare} bytes to spare: {done.stderr.decode()[-800:]}"
+        assert done.returncode in ended, f"{spare} bytes to spare: {done.returncode} {done.stderr.decode()[-800:]}"
 
 
 def _in_little_memory() -> None:
