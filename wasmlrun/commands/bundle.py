@@ -31,14 +31,16 @@ def command(
     Python and a few wheels, which are printed; ./app --needs prints them again.
     """
     from wasmlrun.pipeline.plan import Wishes, make_plan
-    from wasmlrun.support.errors import BadWorker, UsageFault, WasmlrunError
+    from wasmlrun.report.reporter import silent
+    from wasmlrun.support.errors import BadWorker, UsageFault
     from wasmlrun.support.messages import Messages
     from wasmlrun.support.sizes import size_text
     from wasmlrun.tiny.description import is_packed
     from wasmlrun.toolkit.bundle import Contents, bundle
 
     messages = Messages(verbosity)
-    try:
+
+    def work() -> None:
         plan = make_plan(Wishes(worker=worker, model=model, labels=labels))
         if not plan.worker.is_file():
             raise BadWorker(f"worker {plan.worker} does not exist")
@@ -62,7 +64,5 @@ def command(
         messages.info(f"{made.output}: {size_text(made.size)}; it needs Python 3.11 and")
         for requirement in made.needs:
             messages.info(f"  {requirement}")
-    except WasmlrunError as error:
-        messages.error(error)
-        return error.exit_code
-    return 0
+
+    return silent(messages).run(work)

@@ -32,25 +32,24 @@ def command(
     The file is run by your own wasmlrun only, of the same version of wasmtime and for the same
     processor; anything else is refused with the reason.
     """
+    from wasmlrun.report.reporter import silent
     from wasmlrun.sandbox import ahead
-    from wasmlrun.support.errors import WasmlrunError
     from wasmlrun.support.messages import Messages
     from wasmlrun.support.sizes import size_text
     from wasmlrun.tiny import description
 
     messages = Messages(verbosity)
-    try:
+
+    def work() -> None:
         if trust:
             about = ahead.trust(worker)
             messages.info(f"{worker}: {about['name']} for {about['target']} is trusted from now on")
-            return 0
+            return
         made = output or Path(worker.with_suffix(ahead.SUFFIX).name)
         chosen = None if target == "native" else target
         about = ahead.compile_ahead(worker, made, chosen, fuel=count_fuel, front=description.front)
         size = size_text(made.stat().st_size)
         kind = about["target"] + (", this very processor" if about["native"] else "")
         messages.info(f"{made}: {size}, for {kind} and wasmtime {about['wasmtime']}")
-    except WasmlrunError as error:
-        messages.error(error)
-        return error.exit_code
-    return 0
+
+    return silent(messages).run(work)
