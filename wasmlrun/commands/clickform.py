@@ -125,7 +125,7 @@ class _Size(_AnyType):
 
 
 class Named(_AnyType):
-    """A word that a shell completes to a name of `wasmlrun.commands.names`, or to a file."""
+    """A word that a shell completes to a name of `wasmlrun.commands.completion`, or to a file."""
 
     name = "text"
 
@@ -137,9 +137,9 @@ class Named(_AnyType):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Names that begin so; the shell adds its files."""
-        from wasmlrun.commands import names
+        from wasmlrun.commands import completion
 
-        found = getattr(names, self._of)(incomplete) if self._of else []
+        found = getattr(completion, self._of)(incomplete) if self._of else []
         items = [CompletionItem(name) for name in found]
         return [*items, CompletionItem(incomplete, type="file")] if self._files else items
 

@@ -43,7 +43,7 @@ class File(Record):
 
 
 class Name(Record):
-    """A file, or one of the names that `of` (of `wasmlrun.commands.names`) lists."""
+    """A file, or one of the names that `of` (of `wasmlrun.commands.completion`) lists."""
 
     of: str = ""
     """Nothing: files alone."""

@@ -1,4 +1,4 @@
-"""Names that a shell may complete: models, workers, interpreters."""
+"""What a shell completes: names of models and of workers."""
 
 from __future__ import annotations
 
