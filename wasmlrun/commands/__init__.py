@@ -1,1 +1,1 @@
-"""One file a command: options in, exit code out."""
+"""One file a command, and what they share: options in, exit code out."""

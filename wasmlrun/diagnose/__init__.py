@@ -1,1 +1,3 @@
-"""Looking at an installation, a file or a worker: doctor, inspect, check, bench."""
+"""Looking at an installation, a file or a worker: doctor, inspect, check, bench, compare,
+engines, suggest.
+"""

@@ -1,1 +1,1 @@
-"""Answers on stdout and in files, in each form that there is. Nothing else writes there."""
+"""Answers for stdout and for files, in each form that there is."""
