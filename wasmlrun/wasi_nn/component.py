@@ -23,9 +23,8 @@ from wasmlrun.support.limits import exceeded
 from wasmlrun.support.model_source import Encoding
 from wasmlrun.support.tensor import DType, Tensor
 from wasmlrun.wasi_nn.adapter import HOST, interface_name
-from wasmlrun.wasi_nn.conversation import Ending
 from wasmlrun.wasi_nn.core import check_rank
-from wasmlrun.wasi_nn.errors import NnErrno, NnError
+from wasmlrun.wasi_nn.errors import Ending, NnErrno, NnError
 from wasmlrun.wasi_nn.session import Session
 
 T = TypeVar("T")

@@ -9,36 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import IntEnum
 
 from wasmlrun.engines.language import ContextFullError, LanguageContext, PromptTooLongError
 from wasmlrun.support.limits import Limits, exceeded
 from wasmlrun.support.tensor import DType, Tensor
+from wasmlrun.wasi_nn.errors import Ended, Ending
 
 PROMPT, OPTIONS = 0, 1
 TEXT, METADATA = 0, 1
 
 
-class Ending(IntEnum):
-    """WasmEdge's error numbers, which only guests of language models know."""
-
-    END_OF_SEQUENCE = 100
-    CONTEXT_FULL = 101
-    PROMPT_TOO_LONG = 102
-    MODEL_NOT_FOUND = 103
-
-
-class Ended(Exception):
-    """A computation came to an end before its time; not a fault of anybody."""
-
-    def __init__(self, how: Ending, message: str) -> None:
-        super().__init__(message)
-        self.how = how
-        self.message = message
-
-
 class Conversation:
     """One context of a language model."""
+
+    needed = (PROMPT,)
+    """The inputs without which nothing can be computed."""
 
     def __init__(
         self, context: LanguageContext, limits: Limits, say: Callable[[bytes], None]

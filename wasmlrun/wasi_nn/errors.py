@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from wasmlrun.wasi_nn.conversation import Ending
-
 
 class NnErrno(IntEnum):
     """WASI-NN's error numbers (crate 0.5 and later; 1, 4 and 5 mean the same since 0.2)."""
@@ -18,6 +16,24 @@ class NnErrno(IntEnum):
     UNSUPPORTED_OPERATION = 6
     TOO_LARGE = 7
     NOT_FOUND = 8
+
+
+class Ending(IntEnum):
+    """WasmEdge's error numbers, which only guests of language models know."""
+
+    END_OF_SEQUENCE = 100
+    CONTEXT_FULL = 101
+    PROMPT_TOO_LONG = 102
+    MODEL_NOT_FOUND = 103
+
+
+class Ended(Exception):
+    """A computation came to an end before its time; not a fault of anybody."""
+
+    def __init__(self, how: Ending, message: str) -> None:
+        super().__init__(message)
+        self.how = how
+        self.message = message
 
 
 class NnError(Exception):

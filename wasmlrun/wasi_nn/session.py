@@ -10,9 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-from wasmlrun.engines.language import LanguageGraph
 from wasmlrun.engines.protocol import (
     Context,
     EngineError,
@@ -25,10 +24,13 @@ from wasmlrun.support.errors import BadModel
 from wasmlrun.support.limits import Limits, exceeded
 from wasmlrun.support.model_source import Encoding, ModelSource, source_of
 from wasmlrun.support.tensor import Tensor, describe
-from wasmlrun.wasi_nn.conversation import PROMPT, Conversation, Ended, Ending
-from wasmlrun.wasi_nn.errors import NnErrno, NnError
+from wasmlrun.wasi_nn.errors import Ended, Ending, NnErrno, NnError
 from wasmlrun.wasi_nn.fitting import fitted, port_of
 from wasmlrun.wasi_nn.graphs import GraphPool
+
+if TYPE_CHECKING:
+    from wasmlrun.engines.language import LanguageGraph
+    from wasmlrun.wasi_nn.conversation import Conversation
 
 
 class Observer(Protocol):
@@ -48,8 +50,17 @@ _PRELOAD = b"preload:"
 
 
 class _OpenContext:
-    def __init__(self, context: Context | Conversation, graph: Graph, *, numbered: bool) -> None:
+    def __init__(
+        self,
+        context: Context | Conversation,
+        graph: Graph,
+        *,
+        numbered: bool,
+        talk: Conversation | None,
+    ) -> None:
         self.context = context
+        self.talk = talk
+        """The context, where it is a language model's."""
         self.graph = graph
         self.numbered = numbered
         self.given: dict[int, int] = {}
@@ -157,17 +168,17 @@ class Session:
         loaded = self._graph(graph, "init_execution_context")
         if len(self._contexts) >= self._limits.contexts:
             raise exceeded("contexts", self._limits.contexts, "the guest opened one more")
-        context: Context | Conversation
+        talk = None
         try:
-            if isinstance(loaded, LanguageGraph):
-                language = loaded.converse(self._options.get(graph, b""))
-                context = Conversation(language, self._limits, lambda text: self.say(text))
-            else:
-                context = loaded.open()
+            if hasattr(loaded, "converse"):
+                talk = self._conversation(cast("LanguageGraph", loaded), graph)
+            context = talk or loaded.open()
         except EngineError as e:
             raise self._failed("init_execution_context", e) from e
         handle = self._new_handle()
-        self._contexts[handle] = _OpenContext(context, loaded, numbered=graph in self._numbered)
+        self._contexts[handle] = _OpenContext(
+            context, loaded, numbered=graph in self._numbered, talk=talk
+        )
         self._note(context=handle)
         return handle
 
@@ -181,10 +192,11 @@ class Session:
         number, port = port_of(opened.graph.inputs, index, "set_input", "input")
         self.admit_tensor(len(tensor.data), instead_of=opened.given.get(number, 0))
         try:
-            if isinstance(opened.context, Conversation):
-                opened.context.set_input(number, bytes(tensor.data))
+            if opened.talk is not None:
+                opened.talk.set_input(number, bytes(tensor.data))
             else:
-                opened.context.set_input(number, fitted(tensor, port, self._is_interleaved))
+                given = fitted(tensor, port, self._is_interleaved)
+                cast("Context", opened.context).set_input(number, given)
         except EngineError as e:
             raise self._failed("set_input", e) from e
         opened.given[number] = len(tensor.data)
@@ -202,9 +214,9 @@ class Session:
 
     def _compute(self, context: int, *, single: bool = False) -> None:
         opened = self._context(context, "compute")
-        talk = opened.context if isinstance(opened.context, Conversation) else None
+        talk = opened.talk
         for number, port in enumerate(opened.graph.inputs):
-            if number not in opened.given and (talk is None or number == PROMPT):
+            if number not in opened.given and (talk is None or number in talk.needed):
                 raise NnError(
                     NnErrno.INVALID_ARGUMENT,
                     f"compute: input {number} ({port.name}, {describe(port.shape, port.dtype)}) "
@@ -241,7 +253,7 @@ class Session:
 
     def _output(self, context: int, index: int | str, *, single: bool = False) -> Tensor:
         opened = self._context(context, "get_output")
-        talk = opened.context if isinstance(opened.context, Conversation) else None
+        talk = opened.talk
         # what is told of a prompt is known before anything was computed
         if not opened.computed and talk is None:
             raise NnError(NnErrno.RUNTIME_ERROR, "get_output: nothing was computed yet")
@@ -260,13 +272,13 @@ class Session:
         """The end of a computation token by token."""
         self._note(context=context)
         opened = self._context(context, "fini_single")
-        if isinstance(opened.context, Conversation):
-            opened.context.fini_single()
+        if opened.talk is not None:
+            opened.talk.fini_single()
 
     def takes_bytes(self, context: int) -> bool:
         """Whether a context's inputs are bytes, whatever shape and type a guest says."""
         opened = self._contexts.get(context)
-        return opened is not None and isinstance(opened.context, Conversation)
+        return opened is not None and opened.talk is not None
 
     def compute_named(
         self, context: int, inputs: Sequence[tuple[str, Tensor]]
@@ -375,6 +387,13 @@ class Session:
         if isinstance(error, OutOfMemoryError):
             raise exceeded("process_memory", self._limits.process_memory, f"{what}: {error}")
         return NnError(NnErrno.RUNTIME_ERROR, f"{what}: {error}", model=model)
+
+    def _conversation(self, model: LanguageGraph, graph: int) -> Conversation:
+        # only here: a picture's model needs nothing of it
+        from wasmlrun.wasi_nn.conversation import Conversation
+
+        language = model.converse(self._options.get(graph, b""))
+        return Conversation(language, self._limits, lambda text: self.say(text))
 
     def _is_interleaved(self, tensor: Tensor) -> bool:
         return self._nhwc_input or (self._interleaved is not None and self._interleaved(tensor))
