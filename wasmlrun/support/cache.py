@@ -11,7 +11,6 @@ Nothing in here raises: a cache that cannot be used is told under -v, and the ru
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import time
@@ -48,9 +47,16 @@ class CacheEntry(Record):
     """Seconds since the epoch of its last use."""
 
 
+def _sha256(data: bytes | bytearray) -> str:
+    # only here: who sweeps needs none, and a library is loaded for it
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
+
+
 def key_of(*parts: str) -> str:
     """The key of an entry that depends on these strings, and only on them."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return _sha256("\0".join(parts).encode())
 
 
 class Cache:
@@ -76,7 +82,7 @@ class Cache:
                 try:
                     digest, _ = _parsed(_read_own(f"{key}{_INDEX}", entries))
                     data = _read_own(digest, payloads)
-                    if hashlib.sha256(data).hexdigest() != digest:
+                    if _sha256(data) != digest:
                         raise ValueError("its bytes have changed")
                 except FileNotFoundError:
                     return None
@@ -95,7 +101,7 @@ class Cache:
 
     def put(self, kind: str, key: str, what: str, data: bytes | bytearray) -> None:
         """Keep a payload. `what` says for people what it was made from."""
-        self._put(kind, key, what, hashlib.sha256(data).hexdigest(), lambda f: f.write_bytes(data))
+        self._put(kind, key, what, _sha256(data), lambda f: f.write_bytes(data))
 
     def put_file(self, kind: str, key: str, what: str, write: Callable[[Path], None]) -> None:
         """Keep a payload that `write` writes into the file it is given."""
@@ -195,7 +201,7 @@ class Cache:
             temporary = _temporary(folder)
             write(temporary)
             data = temporary.read_bytes()
-            digest = digest or hashlib.sha256(data).hexdigest()
+            digest = digest or _sha256(data)
             if len(data) > self._bound:
                 self._tell(f"cache: {what} is larger than the cache may be")
                 return
