@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-SECONDS = 30.0
+# a loaded machine may take this long to start a browser or to run a page
+SECONDS = 90.0
 
 
 def chromium() -> str:

@@ -6,14 +6,15 @@ import base64
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import wasmtime
+from kit.browser import Browser
 from kit.needs import needs
 from kit.packed import Library
 from kit.tflite_by_hand import colours
@@ -30,21 +31,6 @@ const { instance } = await WebAssembly.instantiate(
   readFileSync(process.argv[2]), wasi.getImportObject());
 process.exitCode = wasi.start(instance);
 """
-CHROMIUM = [
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--virtual-time-budget=60000", "--dump-dom"),
-]
-ASK = """<script>
-classify(new Blob([Uint8Array.from(atob("@PICTURE@"), (c) => c.charCodeAt(0))]))
-  .then((best) => JSON.stringify(best), (error) => `failed: ${error.message}`)
-  .then((text) => {
-    const told = document.createElement("pre");
-    told.id = "told";
-    told.textContent = text;
-    document.body.replaceChildren(told);
-  });
-</script>"""
 
 
 def tool(name: str) -> str:
@@ -97,28 +83,28 @@ def test_node(packed: Packer, tmp_path: Path) -> None:
         assert done.stdout.decode().split("\t")[0] == first
 
 
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with Browser(tmp_path_factory.mktemp("chromium")) as browser:
+        yield browser
+
+
 @pytest.mark.parametrize("picture", ["PNG", "WEBP"])
-def test_the_page_in_chromium(picture: str, packed: Packer, tmp_path: Path) -> None:
-    chromium = tool("chromium")
+def test_the_page_in_chromium(
+    picture: str, packed: Packer, browser: Browser, tmp_path: Path
+) -> None:
     file = io.BytesIO()
     Image.new("RGB", (30, 20), (240, 20, 30)).save(file, picture)
     page = tmp_path / "m.html"
     packed(colours(), labels=LABELS, page=page)
-    asking = ASK.replace("@PICTURE@", base64.b64encode(file.getvalue()).decode())
-    page.write_text(page.read_text() + asking)
-    done = subprocess.run(
-        [chromium, *CHROMIUM, f"--user-data-dir={tmp_path / 'profile'}", page.as_uri()],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
+    browser.open(page.as_uri())
+    data = json.dumps(base64.b64encode(file.getvalue()).decode())
+    best = browser.value(
+        f"classify(new Blob([Uint8Array.from(atob({data}), (c) => c.charCodeAt(0))]))"
     )
-    told = re.search(r'<pre id="told">(.*?)</pre>', done.stdout)
-    assert told is not None, done.stderr
-    text = told[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    best = json.loads(text)
     assert best[0]["label"] == "red & <b>"
     assert sum(p["score"] for p in best) == pytest.approx(1, abs=0.02)
+    assert browser.errors == []
 
 
 def test_wasm3_which_has_no_vectors(packed: Packer) -> None:
