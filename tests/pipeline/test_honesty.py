@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from kit.models_by_hand import write_colours
+from PIL import Image
 
 from wasmlrun.models.catalogue import catalogue
 from wasmlrun.models.preferred import PREFERRED
@@ -16,7 +17,9 @@ from wasmlrun.pipeline.honesty import is_sure
 from wasmlrun.support import bundled
 from wasmlrun.vision.labels import Prediction
 
-DOG = Path(__file__).parents[2] / "samples" / "dog.jpg"
+SAMPLES = Path(__file__).parents[2] / "samples"
+DOG = SAMPLES / "dog.jpg"
+DRAWN = sorted(SAMPLES.glob("*.jpg"))
 NOTE = (
     "note: mobilenet-cifar10 is a demonstration that knows ten classes; "
     "for a real model: wasmlrun models pull efficientnet-lite0\n"
@@ -73,6 +76,19 @@ def test_the_default_model_says_that_it_is_a_demonstration_once_a_command(
     named = run_cli(["classify", DOG, "--model", "mobilenet-cifar10"])
     assert named.stderr == NOTE
     assert run_cli(["classify", DOG, "-q"]).stderr == ""
+
+
+def test_the_default_model_doubts_what_is_none_of_its_classes(
+    run_cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    board = tmp_path / "board.png"
+    tiles = Image.new("L", (2, 2))
+    tiles.putdata([40, 220, 220, 40])
+    tiles.resize((64, 64), Image.Resampling.NEAREST).convert("RGB").save(board)
+    outcome = run_cli(["classify", board, *DRAWN, "--json"])
+    sure = {Path(e["image"]).stem: e["sure"] for e in map(json.loads, outcome.stdout.splitlines())}
+    assert sure == {"board": False, **{path.stem: True for path in DRAWN}}
+    assert outcome.stderr.startswith(f"not sure: {board} is unlike what mobilenet-cifar10 knows")
 
 
 def test_it_does_not_when_there_is_no_answer(run_cli: Callable[..., Any], tmp_path: Path) -> None:
