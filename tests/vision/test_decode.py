@@ -6,6 +6,7 @@ import io
 import os
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from PIL import Image
 
 from wasmlrun.support.errors import BadImage
 from wasmlrun.vision import decode as decoding
+from wasmlrun.vision import rgb
 from wasmlrun.vision.decode import FORMATS, KNOWN, decode
 from wasmlrun.vision.source import read_image
 
@@ -244,15 +246,22 @@ def test_the_limit_of_pixels_can_be_set() -> None:
     )
 
 
-@pytest.mark.parametrize("own", ["_check_size", "_upright", "_to_rgb", "_from_deep", "_formats"])
+@pytest.mark.parametrize(
+    ("module", "own"),
+    [
+        *((decoding, name) for name in ("_check_size", "_check_tile", "_upright", "_to_rgb")),
+        (decoding, "_formats"),
+        *((rgb, name) for name in ("to_rgb", "_in_parts", "_boxes", "_shades", "_extremes")),
+    ],
+)
 def test_a_mistake_of_our_own_is_not_called_damage(
-    own: str, monkeypatch: pytest.MonkeyPatch
+    module: ModuleType, own: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def mistaken(*_: object) -> None:
         raise TypeError("a mistake")
 
-    monkeypatch.setattr(decoding, own, mistaken)
-    picture = encoded(Image.new("I;16" if own == "_from_deep" else "RGB", (4, 4)), "TIFF")
+    monkeypatch.setattr(module, own, mistaken)
+    picture = encoded(Image.new("I;16", (4, 4)), "TIFF")
     with pytest.raises(TypeError, match="a mistake"):
         decode(picture, "x")
 

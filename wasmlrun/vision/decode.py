@@ -44,6 +44,12 @@ FORMATS = tuple(_FORMATS)
 *_FIRST, _LAST = (title for _, title in _FORMATS.values() if title is not None)
 KNOWN = f"{', '.join(_FIRST)} and {_LAST} are"
 """The hint for what is no image that can be read."""
+BYTES_A_PIXEL = 12
+"""Memory that a picture takes at most, for each pixel that it may have, besides its file."""
+_COSTS = {"WEBP": 16, "AVIF": 20, "JPEG2000": 36}
+"""Bytes that a decoder itself takes for a pixel, where that is more: fewer pixels are allowed."""
+_TILE = (322, 323)
+"""TIFF's numbers for width and height of a tile."""
 ORIENTATION = 0x0112
 """EXIF's number for it; 1 is upright."""
 _PREFIX = 16
@@ -134,13 +140,16 @@ def _checked(
     pillow = _Pillow(name, max_pixels)
     image = open_(pillow)
     _check_size(image, name, max_pixels)
+    if image.format == "TIFF":
+        _check_tile(image, name, max_pixels)
     with pillow:
         if at_least and image.format == "JPEG":
             image.draft("RGB" if image.mode != "L" else "L", (2 * at_least, 2 * at_least))
         image.load()
     # an icon says less than the picture in it has
     _check_size(image, name, max_pixels)
-    return _to_rgb(_upright(image, pillow), pillow)
+    image = _upright(image, pillow)  # and the other one is gone before the next is made
+    return _to_rgb(image, pillow)
 
 
 def _opened(data: bytes, name: str, pillow: _Pillow) -> Image.Image:
@@ -191,13 +200,34 @@ def _upright(image: Image.Image, pillow: _Pillow) -> Image.Image:
 
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
     width, height = image.size
+    cost = _COSTS.get(image.format or "", BYTES_A_PIXEL)
+    if width * height * cost > max_pixels * BYTES_A_PIXEL:
+        raise _too_large(
+            name, f"{width} × {height}", max_pixels, image.format if cost > BYTES_A_PIXEL else None
+        )
+
+
+def _check_tile(image: Image.Image, name: str, max_pixels: int) -> None:
+    """A tile is decoded whole, even where it is larger than the picture."""
+    tags = getattr(image, "tag_v2", {})
+    width, height = (_number(tags.get(tag)) for tag in _TILE)
     if width * height > max_pixels:
-        raise _too_large(name, f"{width} × {height}", max_pixels)
+        raise _too_large(name, f"a tile of {width} × {height}", max_pixels)
 
 
-def _too_large(name: str, pixels: str, limit: int) -> BadImage:
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _too_large(name: str, pixels: str, limit: int, kind: str | None = None) -> BadImage:
+    """The limit counts memory: the decoders of some formats take more of it for a pixel."""
+    most, whose = limit, ""
+    if kind is not None:
+        most = limit * BYTES_A_PIXEL // _COSTS[kind]
+        whose = f" for {_FORMATS[kind][1]}, whose decoder takes more memory than others"
     return BadImage(
-        f"image {name} has {pixels} pixels, more than the limit of {limit / 1e6:g} megapixels",
+        f"image {name} has {pixels} pixels, more than the limit of {most / 1e6:.4g} megapixels"
+        f"{whose}",
         "scale it down first, or raise the limit with --max-pixels",
     )
 
@@ -209,32 +239,9 @@ def _no_image(name: str) -> BadImage:
 def _to_rgb(image: Image.Image, pillow: _Pillow) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
-    if image.mode.startswith("I") or image.mode == "F":
-        return _from_deep(image, pillow)
-    with pillow:
-        if image.mode == "P" and "transparency" in image.info:
-            image = image.convert("RGBA")
-        if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-            image = image.convert("RGBA")
-            white = Image.new("RGBA", image.size, "white")
-            return Image.alpha_composite(white, image).convert("RGB")
-        return image.convert("RGB")
+    from wasmlrun.vision import rgb  # most photographs are that already
 
-
-def _from_deep(image: Image.Image, pillow: _Pillow) -> Image.Image:
-    """16- and 32-bit greyscale: scaled down to 8 bits instead of clipped, as Pillow would."""
-    with pillow:
-        deep = image.convert("F")
-    extrema = deep.getextrema()
-    low, high = float(extrema[0]), float(extrema[1])  # type: ignore[arg-type]
-    if low >= 0 and high <= 255 and not image.mode.startswith("I;16"):
-        return deep.convert("L").convert("RGB")
-    if low >= 0 and high <= 65535:
-        low, high = 0.0, 65535.0
-    factor = 255.0 / (high - low) if high > low else 0.0
-    return (
-        deep.point(lambda value: value * factor + (0.5 - low * factor)).convert("L").convert("RGB")
-    )
+    return rgb.to_rgb(image, pillow)
 
 
 def _first_line(error: BaseException) -> str:
