@@ -18,7 +18,7 @@ from wasmlrun.commands.reader import (
     Size,
     Whole,
 )
-from wasmlrun.report.registry import FILES
+from wasmlrun.report.forms import FILES
 from wasmlrun.support.limits import MOST, MOST_SECONDS, TABLE, Limit, Limits
 from wasmlrun.support.records import NOTHING, Record
 

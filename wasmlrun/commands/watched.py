@@ -9,6 +9,7 @@ from wasmlrun.supervisor.blame import supervised
 from wasmlrun.support.records import Record
 
 if TYPE_CHECKING:
+    from wasmlrun.report.on_demand import ReportOnDemand
     from wasmlrun.report.reporter import Reporter
     from wasmlrun.supervisor.parent import Death
     from wasmlrun.supervisor.stages import Board
@@ -28,7 +29,7 @@ class Unwalled(Record):
 
 def in_child(
     work: Callable[[Board], int | None],
-    report: Reporter[Any],
+    report: Reporter[Any] | ReportOnDemand[Any],
     messages: Messages,
     subject: str | None = None,
     trace: Trace | None = None,

@@ -1,8 +1,7 @@
-"""The forms there are; each is a module of `wasmlrun.report.renderers`, imported when it is used.
+"""From the name of a form to what writes it: a module of `wasmlrun.report.renderers`.
 
-A form that is written to a file has its line in `FILES`; its option, `--NAME FILE`, follows from
-that in every command whose answers it can tell. Each module has `make`, which gives a `Renderer`
-for a stream or a path.
+Each module has `make`, which gives a `Renderer` for a stream or a path, and is imported when it
+is used. Forms for files have their line in `wasmlrun.report.forms`.
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ from wasmlrun.report.answer import Asked, Renderer
 
 JSON, TABLE, LINES = "json_lines", "table", "lines"
 """What stdout can get."""
-FILES = {"junit": "Write FILE as JUnit XML, one test case an image, for a CI server."}
-"""Name -> help of forms that are written to a file of their own."""
 
 
 def for_stream(as_json: bool, stream: TextIO, asked: Asked) -> Renderer:

@@ -8,10 +8,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
-from wasmlrun.support.errors import WasmlrunError
-from wasmlrun.support.failure import Failure, failure_of
+if TYPE_CHECKING:
+    from wasmlrun.support.errors import WasmlrunError
+    from wasmlrun.support.failure import Failure
 
 
 class _Told(io.TextIOBase):
@@ -59,6 +60,8 @@ class Messages:
 
     def error(self, error: WasmlrunError) -> None:
         """An error, as `failure` tells it."""
+        from wasmlrun.support.failure import failure_of  # most command lines tell none
+
         self.failure(failure_of(error))
 
     def failure(self, failure: Failure) -> None:
