@@ -12,6 +12,7 @@ from kit.needs import needs
 
 from wasmlrun.engines import registry
 from wasmlrun.engines.language import (
+    ChatGraph,
     ContextFullError,
     LanguageContext,
     LanguageGraph,
@@ -204,3 +205,26 @@ def test_options_of_the_wrong_kind_are_refused_by_name(given: bytes, message: st
 def test_options_that_mean_nothing_here_are_left_alone() -> None:
     given = {"enable-log": True, "n-gpu-layers": 99, "use-mmap": False, "temp": 1, "image": ""}
     assert read_options(json.dumps(given).encode()) == LlamaOptions(temp=1.0)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    ['{"$ref": "#/nowhere"}', '{"type": "nonsense"}', '{"type": "string", "pattern": "("}'],
+)
+def test_a_schema_that_is_not_understood_is_not_ignored(converse: Converse, schema: str) -> None:
+    with pytest.raises(EngineError, match="option json-schema is not understood"):
+        said(converse(json_schema=schema), QUESTION)
+
+
+def test_a_grammar_that_is_not_understood_is_not_ignored(converse: Converse) -> None:
+    with pytest.raises(EngineError, match="option grammar is not understood"):
+        said(converse(grammar="%llguidance {}\nstart: nowhere"), QUESTION)
+
+
+def test_a_chat_becomes_a_prompt(graph: LanguageGraph) -> None:
+    assert isinstance(graph, ChatGraph)
+    prompt = graph.chat_prompt([("user", "What is the capital of France?")])
+    assert prompt.endswith(QUESTION)
+    both = graph.chat_prompt([("system", "Be kind."), ("user", "hé" * 5000)])
+    assert both.startswith(b"<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nh\xc3\xa9")
+    assert both.endswith(b"<|im_end|>\n<|im_start|>assistant\n")

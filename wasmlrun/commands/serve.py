@@ -65,6 +65,14 @@ _FILE = click.Path(path_type=Path)
     help="Requests after which a process is replaced.",
 )
 @click.option(
+    "--context",
+    default=4096,
+    show_default=True,
+    type=click.IntRange(64, 1 << 20),
+    metavar="TOKENS",
+    help="What is said and answered in a chat with a language model.",
+)
+@click.option(
     "--max-body",
     default=32 << 20,
     show_default=True,
@@ -101,7 +109,8 @@ def command(folder: Path | None, verbosity: int, install: bool, **wanted: Any) -
     if folder is not None and not folder.is_dir():
         raise UsageFault(f"{folder} is no folder", "name a folder with workers")
     from wasmlrun.commands.options import chosen_limits
-    from wasmlrun.serve.server import Order, serve
+    from wasmlrun.serve.order import Order
+    from wasmlrun.serve.server import serve
     from wasmlrun.serve.site import SiteSettings
     from wasmlrun.support.tasks import processors
 
@@ -122,9 +131,12 @@ def command(folder: Path | None, verbosity: int, install: bool, **wanted: Any) -
         interpreter(Path(wanted["worker"]), messages, install=install)
     limits = {k: v for k, v in chosen_limits(wanted).items() if v is not None}
     timeout = limits.pop("timeout", 30.0)
+    models, chats = _models(wanted, folder is not None)
     order = Order(
         site=site,
-        models=_models(wanted, folder is not None),
+        models=models,
+        chats=chats,
+        context=wanted["context"],
         host=wanted["host"],
         port=wanted["port"],
         processes=wanted["processes"] or processors(),
@@ -173,8 +185,10 @@ def _prepare_interpreters(folder: Path, messages: Messages, *, install: bool) ->
         interpreter(file, messages, install=install)
 
 
-def _models(wanted: Mapping[str, Any], has_site: bool) -> list[dict[str, Any]]:
-    """The wishes of each model that is served. Raises UsageFault."""
+def _models(
+    wanted: Mapping[str, Any], has_site: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+    """The wishes of each model that is served, and the language models. Raises UsageFault."""
     from wasmlrun.support import bundled
     from wasmlrun.support.errors import UsageFault
 
@@ -189,13 +203,37 @@ def _models(wanted: Mapping[str, Any], has_site: bool) -> list[dict[str, Any]]:
     named = dict(_named(wanted["models"]))
     if len(named) < len(wanted["models"]):
         raise UsageFault("two models have one name", "name them: --model NAME=FILE")
+    chats = [{"name": name, "model": model} for name, model in named.items() if _converses(model)]
+    for chat in chats:
+        del named[chat["name"]]
     if named:
-        return [{"name": name, "model": model, **shared} for name, model in named.items()]
+        return [{"name": name, "model": model, **shared} for name, model in named.items()], chats
     if worker is not None:
-        return [{"name": Path(worker).stem, **shared}]
-    if has_site:
-        return []
-    return [{"name": bundled.DEFAULT_MODEL, **shared}]
+        return [{"name": Path(worker).stem, **shared}], chats
+    if has_site or chats:
+        return [], chats
+    return [{"name": bundled.DEFAULT_MODEL, **shared}], []
+
+
+def _converses(model: str) -> bool:
+    """Whether a model takes prompts: by its file, or by what is said of a pulled one."""
+    from wasmlrun.support.model_source import encoding_named, recognise
+
+    path = Path(model)
+    if path.is_file():
+        with path.open("rb") as file:
+            encoding = recognise(file.read(256))
+        if encoding is not None:
+            return encoding.format.converses
+    if not path.exists():
+        from wasmlrun.models import store
+
+        entry = store.default().entry(model)
+        if entry is None:
+            return False  # told where it is read
+        path = Path(entry.model.name)
+    encoding = encoding_named(path.name)
+    return encoding is not None and encoding.format.converses
 
 
 def _named(models: Sequence[str]) -> list[tuple[str, str]]:
@@ -215,15 +253,10 @@ def _inside(folder: Path) -> list[Path]:
         return []
     from wasmlrun.support.model_source import encoding_named
 
-    def is_model(path: Path) -> bool:
-        encoding = encoding_named(path.name)
-        # language models are no tensors' business
-        return encoding is not None and not encoding.format.converses
-
     return [
         path
         for path in sorted(folder.iterdir())
-        if is_model(path) or (path.is_dir() and any(path.glob("*.xml")))
+        if encoding_named(path.name) is not None or (path.is_dir() and any(path.glob("*.xml")))
     ]
 
 

@@ -6,6 +6,7 @@ when to stop, what a guest reads) are WASI-NN's part; an engine only goes on by 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from wasmlrun.engines.protocol import EngineError, Graph
@@ -90,3 +91,15 @@ class LanguageGraph(Graph, Protocol):
 
     def converse(self, options: bytes) -> LanguageContext:
         """A new conversation. `options` are JSON, or empty. Raises EngineError."""
+
+
+@runtime_checkable
+class ChatGraph(LanguageGraph, Protocol):
+    """A language model that was made for chats, and says how it wants them written."""
+
+    def chat_prompt(self, messages: Sequence[tuple[str, str]]) -> bytes:
+        """The prompt of a chat, each message (role, text), up to where the model is to answer.
+
+        Raises:
+            EngineError: the model has no form for chats, or one that is not known.
+        """

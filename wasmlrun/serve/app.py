@@ -12,6 +12,7 @@ from typing import Any
 from wasmlrun.serve import answers
 from wasmlrun.serve.answers import Reply, as_json, error_answer, readiness
 from wasmlrun.serve.api import Api
+from wasmlrun.serve.chat import Chat
 from wasmlrun.serve.guard import ClientGone, Receive, Scope, Send
 from wasmlrun.serve.metrics import CONTENT_TYPE, Metrics
 from wasmlrun.serve.openapi import description
@@ -33,6 +34,7 @@ class App:
         self,
         site: Site | None,
         api: Api | None,
+        chat: Chat | None,
         metrics: Metrics,
         messages: Messages,
         log: str,
@@ -41,6 +43,7 @@ class App:
         """`log` is "text", "json" or "none"; `ending` is set when the server is about to end."""
         self._site = site
         self._api = api
+        self._chat = chat
         self._metrics = metrics
         self._messages = messages
         self._log = log
@@ -79,6 +82,10 @@ class App:
         if own is not None:
             await answers.send(own, send)
             return path if isinstance(path, str) else "own"
+        if self._chat is not None:
+            chatted = await self._chat.answer(scope, receive, send)
+            if chatted is not None:
+                return chatted
         if self._api is not None:
             try:
                 found = await self._api.answer(scope, receive)
@@ -120,8 +127,9 @@ class App:
                 return readiness(self._ending)
             case "/metrics":
                 return Reply(200, (("content-type", CONTENT_TYPE),), self._metrics.text())
-            case "/openapi.json" if self._api is not None:
-                return as_json(description([model.name for model in self._api.models]))
+            case "/openapi.json" if self._api is not None or self._chat is not None:
+                models = [model.name for model in self._api.models] if self._api else []
+                return as_json(description(models, self._chat.names if self._chat else ()))
         return None
 
     def _tell(self, scope: Scope, route: str, status: int, size: int, seconds: float) -> None:

@@ -14,7 +14,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 class Metrics:
     """The counters of one server."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, *pools: Pool) -> None:
         registry = self._registry = CollectorRegistry()
         self.requests = Counter(
             "wasmlrun_requests_total", "Requests.", ("route", "status"), registry=registry
@@ -27,9 +27,17 @@ class Metrics:
             registry=registry,
         )
         for name, text, value in (
-            ("wasmlrun_children_busy", "Children at work.", lambda: pool.busy),
-            ("wasmlrun_queue_length", "Calls that wait for a child.", lambda: pool.waiting),
-            ("wasmlrun_child_crashes", "Children that died with a call.", lambda: pool.crashes),
+            ("wasmlrun_children_busy", "Children at work.", lambda: sum(p.busy for p in pools)),
+            (
+                "wasmlrun_queue_length",
+                "Calls that wait for a child.",
+                lambda: sum(p.waiting for p in pools),
+            ),
+            (
+                "wasmlrun_child_crashes",
+                "Children that died with a call.",
+                lambda: sum(p.crashes for p in pools),
+            ),
         ):
             Gauge(name, text, registry=registry).set_function(value)
 

@@ -48,8 +48,8 @@ _SCHEMAS = {
 }
 
 
-def description(models: Sequence[str]) -> dict[str, Any]:
-    """The document; `models` are the names that are served."""
+def description(models: Sequence[str], chats: Sequence[str] = ()) -> dict[str, Any]:
+    """The document; `models` are the names that are served, `chats` those of language models."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -57,7 +57,7 @@ def description(models: Sequence[str]) -> dict[str, Any]:
             "version": wasmlrun.__version__,
             "description": "Machine-learning workers in WebAssembly, sandboxed.",
         },
-        "paths": _paths(models),
+        "paths": (_paths(models) if models else {}) | (_chats(chats) if chats else {}) | _OWN,
         "components": {"schemas": _SCHEMAS},
     }
 
@@ -93,9 +93,35 @@ def _paths(models: Sequence[str]) -> dict[str, Any]:
                 "responses": {"200": {"description": "the outputs"}},
             }
         },
-        "/healthz": {"get": _get("It lives")},
-        "/readyz": {"get": _get("It may be asked")},
-        "/metrics": {"get": _get("Counters for Prometheus")},
+    }
+
+
+def _chats(names: Sequence[str]) -> dict[str, Any]:
+    """The addresses of chats, whose forms are OpenAI's."""
+    model = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
+    body = {
+        "type": "object",
+        "properties": {
+            "model": {"type": "string", "enum": list(names)},
+            "messages": {"type": "array", "items": {"type": "object"}},
+            "stream": {"type": "boolean", "default": False},
+            "max_completion_tokens": {"type": "integer", "minimum": 1},
+        },
+        "required": ["model", "messages"],
+    }
+    return {
+        "/v1/models": {"get": _get("OpenAI: the language models")},
+        "/v1/models/{model}": {"get": {**_get("OpenAI: a language model"), "parameters": [model]}},
+        "/v1/chat/completions": {
+            "post": {
+                "summary": "OpenAI: the next message of a chat, whole or as a stream of events",
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": body}},
+                },
+                "responses": {"200": {"description": "the answer"}},
+            }
+        },
     }
 
 
@@ -146,3 +172,10 @@ def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 def _get(summary: str) -> dict[str, Any]:
     return {"summary": summary, "responses": {"200": {"description": "the answer"}}}
+
+
+_OWN = {
+    "/healthz": {"get": _get("It lives")},
+    "/readyz": {"get": _get("It may be asked")},
+    "/metrics": {"get": _get("Counters for Prometheus")},
+}

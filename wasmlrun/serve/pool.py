@@ -10,9 +10,9 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from wasmlrun.supervisor.channel import Message
@@ -50,7 +50,7 @@ class Pool:
         self._idle = list(self._children)
         self._waiters: deque[asyncio.Future[Child]] = deque()
         self._most = waiting
-        self._threads = ThreadPoolExecutor(count, thread_name_prefix="child")
+        self._threads = ThreadPoolExecutor(max(1, count), thread_name_prefix="child")
         self.crashes = 0
 
     @property
@@ -76,14 +76,28 @@ class Pool:
         Raises:
             Busy, Gone, Crashed. WasmlrunError: the work's own.
         """
+        async with self.leased(gone) as lease:
+            return await lease.call(message, gone)
+
+    @asynccontextmanager
+    async def leased(self, gone: Callable[[], Awaitable[None]]) -> AsyncIterator[Lease]:
+        """A child for several calls, nobody else's until the block ends. Raises Busy, Gone."""
         child = self._idle.pop() if self._idle else await self._wait(gone)
-        freed = False
         try:
-            loop = asyncio.get_running_loop()
-            work = loop.run_in_executor(self._threads, child.call, message)
+            yield Lease(self, child)
+        finally:
+            self._free(child)
+
+    async def ask(
+        self, child: Child, message: Message, gone: Callable[[], Awaitable[None]]
+    ) -> Message:
+        """The answer of a child that is leased. Raises as `call` does."""
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._threads, child.call, message)
+        try:
             done, _ = await asyncio.wait({work}, timeout=_SOON)
             if not done:
-                freed = await self._watch(work, child, gone)
+                await self._watch(work, child, gone)
             return await work
         except LimitExceeded:
             raise
@@ -92,19 +106,16 @@ class Pool:
                 self.crashes += 1
                 raise Crashed(error) from error
             raise
-        finally:
-            if not freed:
-                self._free(child)
 
     async def _watch(
         self, work: asyncio.Future[Message], child: Child, gone: Callable[[], Awaitable[None]]
-    ) -> bool:
+    ) -> None:
         """Until the work is done. When the client leaves, the work is ended soon: raises Gone."""
         leaving: asyncio.Future[None] = asyncio.ensure_future(gone())
         try:
             await asyncio.wait(_both(work, leaving), return_when=asyncio.FIRST_COMPLETED)
             if work.done():
-                return False
+                return
             await asyncio.wait({work}, timeout=PATIENCE)
             if not work.done():
                 process = child.process
@@ -153,6 +164,18 @@ class Pool:
         for child in self._children:
             child.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class Lease:
+    """A child that is one request's for a while."""
+
+    def __init__(self, pool: Pool, child: Child) -> None:
+        self._pool = pool
+        self._child = child
+
+    async def call(self, message: Message, gone: Callable[[], Awaitable[None]]) -> Message:
+        """The child's answer. Raises Gone, Crashed, and what the work raises."""
+        return await self._pool.ask(self._child, message, gone)
 
 
 def _both(one: asyncio.Future[Any], other: asyncio.Future[Any]) -> set[asyncio.Future[Any]]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,17 +18,18 @@ from typing import Any
 
 import uvicorn
 
-from wasmlrun.serve import oneshot, work
+from wasmlrun.serve import oneshot
 from wasmlrun.serve.api import Api, Model
 from wasmlrun.serve.app import App
-from wasmlrun.serve.fence import fence_of
+from wasmlrun.serve.chat import Chat
 from wasmlrun.serve.guard import GuardedProtocol
 from wasmlrun.serve.kv import InFile, InMemory, Stores
 from wasmlrun.serve.metrics import Metrics
+from wasmlrun.serve.order import Order
 from wasmlrun.serve.pool import Pool
-from wasmlrun.serve.site import Site, SiteSettings
+from wasmlrun.serve.processes import chat_child, worker_child
+from wasmlrun.serve.site import Site
 from wasmlrun.supervisor.channel import Message
-from wasmlrun.supervisor.child import Child
 from wasmlrun.support.bundled import DEFAULT_WORKER
 from wasmlrun.support.errors import (
     EXIT_INTERRUPTED,
@@ -37,43 +37,10 @@ from wasmlrun.support.errors import (
     EXIT_TERMINATED,
     UsageFault,
 )
-from wasmlrun.support.limits import MIB, Limits, with_limits
-from wasmlrun.support.messages import Messages, printable
-from wasmlrun.support.records import NOTHING, Record
+from wasmlrun.support.messages import Messages
 
-MAX_ANSWER = 256 * MIB
-"""Bytes of a child's answer."""
-OPENING_SECONDS = 300.0
-"""A first start reads and compiles models, whatever time a request has."""
 BACKLOG = 2048
 MAX_CONNECTIONS = 4096
-
-
-class Order(Record):
-    """What is to be served, and how."""
-
-    site: SiteSettings | None = None
-    models: Sequence[Mapping[str, Any]] = ()
-    """The wishes of each, by the names of `wasmlrun.pipeline.plan.Wishes`, and its `name`."""
-    host: str = "127.0.0.1"
-    port: int = 8080
-    processes: int = 1
-    waiting: int = 128
-    recycle: int = 10_000
-    """Calls after which a child is replaced."""
-    drain: float = 30.0
-    """Seconds that running requests have when the server is told to end."""
-    timeout: float = 30.0
-    max_body: int = 32 * MIB
-    kv: Path | None = None
-    log: str = "text"
-    oneshot: bool = True
-    allow_private: Sequence[str] = ()
-    require_isolation: bool = False
-    """Whether a child that cannot be walled in is an error."""
-    limits: Mapping[str, Any] = NOTHING
-    engine: Mapping[str, Any] = NOTHING
-    """`backend`, `device`, `strict_device`, `precision`, `cache`."""
 
 
 def serve(order: Order, messages: Messages) -> int:
@@ -91,16 +58,21 @@ def serve(order: Order, messages: Messages) -> int:
 
 
 async def _serve(order: Order, listening: socket.socket, messages: Messages) -> int:
-    pool = Pool(lambda: _child(order, messages), order.processes, order.waiting)
+    # without a site and models there is nothing for it to do
+    count = order.processes if order.site is not None or order.models else 0
+    pool = Pool(lambda: worker_child(order, messages), count, order.waiting)
+    # a second one would have as much memory again, and no cores
+    chats = Pool(lambda: chat_child(order, messages), 1 if order.chats else 0, order.waiting)
     stores: Stores = InFile(order.kv) if order.kv is not None else InMemory()
     warm: oneshot.Server | None = None
     try:
         site = Site(order.site, pool, stores, messages) if order.site is not None else None
-        await pool.prepare()
+        await asyncio.gather(pool.prepare(), chats.prepare())
         models = await _models(order, pool)
         ending = Event()
         api = Api(models, pool, order.max_body, ending) if models else None
-        app = App(site, api, Metrics(pool), messages, order.log, ending)
+        chat = _chat(order, chats)
+        app = App(site, api, chat, Metrics(pool, chats), messages, order.log, ending)
         if order.oneshot and models and not order.limits:
             warm = oneshot.Server(order.models, order.engine, pool, messages)
             await warm.start()
@@ -115,6 +87,7 @@ async def _serve(order: Order, listening: socket.socket, messages: Messages) -> 
         if warm is not None:
             await warm.close()
         pool.close()
+        chats.close()
         stores.close()
 
 
@@ -163,31 +136,6 @@ def _most_connections() -> int:
     return MAX_CONNECTIONS if soft < 0 else max(16, min(MAX_CONNECTIONS, soft - 200))
 
 
-def _child(order: Order, messages: Messages) -> Child:
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    settings = {
-        "folder": str(Path.cwd()),
-        "site": str(order.site.folder) if order.site is not None else "",
-        "allow_outside": order.site.allow_outside if order.site is not None else False,
-        "allow_private": list(order.allow_private),
-        "models": [{k: v for k, v in m.items() if k != "name"} for m in order.models],
-        "limits": {**order.limits, "timeout": order.timeout},
-        "threads": max(1, processors // order.processes),
-        **order.engine,
-    }
-    return Child(
-        work.__name__,
-        Message(settings),
-        timeout=order.timeout,
-        opening_timeout=OPENING_SECONDS,
-        most=MAX_ANSWER,
-        calls=order.recycle,
-        hear=lambda text: messages.info(printable(text.rstrip("\n"))),
-        memory=with_limits(Limits(), order.limits).process_memory,
-        fence=fence_of(order.site, order.models, order.engine, required=order.require_isolation),
-    )
-
-
 async def _models(order: Order, pool: Pool) -> list[Model]:
     if not order.models:
         return []
@@ -200,6 +148,13 @@ async def _models(order: Order, pool: Pool) -> list[Model]:
         Model(wishes["name"], Path(wishes.get("worker") or DEFAULT_WORKER).stem, about)
         for wishes, about in zip(order.models, answer.head["models"], strict=True)
     ]
+
+
+def _chat(order: Order, pool: Pool) -> Chat | None:
+    if not order.chats:
+        return None
+    names = [chat["name"] for chat in order.chats]
+    return Chat(names, pool, order.max_body, order.timeout)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -233,6 +188,8 @@ def _announce(
             messages.info(f"    {base}{route.path}\n      => {route.file}")
     for model in models:
         messages.info(f"    {base}/classify?model={model.name}")
+    for chat in order.chats:
+        messages.info(f"    {base}/v1/chat/completions, model {chat['name']}")
     with suppress(ValueError):
         import ipaddress
 

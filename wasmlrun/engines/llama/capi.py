@@ -20,6 +20,7 @@ from ctypes import (
     c_float,
     c_int,
     c_int32,
+    c_int64,
     c_size_t,
     c_uint8,
     c_uint32,
@@ -70,6 +71,29 @@ class Batch(Structure):
     ]
 
 
+class ChatMessage(Structure):
+    """`llama_chat_message`: who says what."""
+
+    _fields_ = [("role", c_char_p), ("content", c_char_p)]
+
+
+class TokenData(Structure):
+    """`llama_token_data`: a candidate."""
+
+    _fields_ = [("id", c_int32), ("logit", c_float), ("p", c_float)]
+
+
+class TokenDataArray(Structure):
+    """`llama_token_data_array`: the candidates that samplers are applied to."""
+
+    _fields_ = [
+        ("data", POINTER(TokenData)),
+        ("size", c_size_t),
+        ("selected", c_int64),
+        ("sorted", c_bool),
+    ]
+
+
 LogCallback = CFUNCTYPE(None, c_int, c_char_p, c_void_p)
 _SILENT = LogCallback(lambda level, text, data: None)
 """What it says is for its developers. Kept as long as the library is."""
@@ -86,6 +110,11 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "llama_model_n_embd": (c_int32, [c_void_p]),
     "llama_model_has_encoder": (c_bool, [c_void_p]),
     "llama_model_has_decoder": (c_bool, [c_void_p]),
+    "llama_model_chat_template": (c_char_p, [c_void_p, c_char_p]),
+    "llama_chat_apply_template": (
+        c_int32,
+        [c_char_p, POINTER(ChatMessage), c_size_t, c_bool, c_char_p, c_int32],
+    ),
     "llama_init_from_model": (c_void_p, [c_void_p, ContextParams]),
     "llama_free": (None, [c_void_p]),
     "llama_n_ctx": (c_uint32, [c_void_p]),
@@ -119,6 +148,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "llama_sampler_init_penalties": (c_void_p, [c_int32, c_float, c_float, c_float]),
     "llama_sampler_init_grammar": (c_void_p, [c_void_p, c_char_p, c_char_p]),
     "llama_sampler_sample": (c_int32, [c_void_p, c_void_p, c_int32]),
+    "llama_sampler_apply": (None, [c_void_p, POINTER(TokenDataArray)]),
     "llama_sampler_free": (None, [c_void_p]),
 }
 

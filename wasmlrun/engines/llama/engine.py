@@ -18,6 +18,7 @@ from wasmlrun.engines.language import (
     Wishes,
 )
 from wasmlrun.engines.llama.capi import load as load_library
+from wasmlrun.engines.llama.chat import prompt_of
 from wasmlrun.engines.llama.options import LlamaOptions, read_options
 from wasmlrun.engines.llama.sampling import chain
 from wasmlrun.engines.protocol import About, Context, EngineError, Port, Settings
@@ -125,6 +126,12 @@ class LlamaGraph:
             if data:
                 chosen = read_options(data, chosen)
         return LlamaContext(self._model, chosen, self._threads, self._build)
+
+    def chat_prompt(self, messages: Sequence[tuple[str, str]]) -> bytes:
+        """The prompt that a chat is to this model. Raises EngineError."""
+        if self._model is None:
+            raise EngineError("the graph was closed")
+        return prompt_of(self._model.lib, self._model.pointer, messages)
 
     def close(self) -> None:
         """Free the model; contexts that are open stay usable."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import c_char_p, c_void_p
+from ctypes import byref, c_char_p, c_void_p
 
+from wasmlrun.engines.llama.capi import TokenData, TokenDataArray
 from wasmlrun.engines.llama.options import LlamaOptions
 from wasmlrun.engines.protocol import EngineError
 from wasmlrun.support.process import native_stderr_muted
@@ -65,12 +66,27 @@ def _grammar(lib: ctypes.CDLL, vocab: int, options: LlamaOptions) -> int:
             raise EngineError("option grammar: this library understands GBNF only")
         make.restype, make.argtypes = c_void_p, [c_void_p, c_char_p, c_char_p]
         made: int | None = make(vocab, b"lark", text.encode())
+        if made is not None and not _restrains(lib, vocab, made):
+            lib.llama_sampler_free(made)
+            named = "grammar" if options.grammar else "json-schema"
+            raise EngineError(f"option {named} is not understood: something in it is not known")
     else:
         with native_stderr_muted():
             made = lib.llama_sampler_init_grammar(vocab, text.encode(), b"root")
     if made is None:
         raise EngineError("option grammar is not understood: it is no GBNF with a root")
     return made
+
+
+def _restrains(lib: ctypes.CDLL, vocab: int, sampler: int) -> bool:
+    """Whether a sampler forbids any token as the first.
+
+    llguidance logs what is wrong with a grammar, and then lets everything through.
+    """
+    count = lib.llama_vocab_n_tokens(vocab)
+    candidates = (TokenData * count)(*((token, 0.0, 0.0) for token in range(count)))
+    lib.llama_sampler_apply(sampler, byref(TokenDataArray(candidates, count, -1, False)))
+    return any(candidate.logit != 0.0 for candidate in candidates)
 
 
 def _of_schema(schema: str) -> str:

@@ -1,0 +1,66 @@
+"""The processes that do a server's work: what they are told, their limits and their walls."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wasmlrun.serve import chat_work, work
+from wasmlrun.serve.fence import fence_of
+from wasmlrun.serve.order import Order
+from wasmlrun.supervisor.channel import Message
+from wasmlrun.supervisor.child import Child
+from wasmlrun.support.limits import MIB, Limits, with_limits
+from wasmlrun.support.messages import Messages, printable
+
+MAX_ANSWER = 256 * MIB
+"""Bytes of a child's answer."""
+OPENING_SECONDS = 300.0
+"""A first start reads and compiles models, whatever time a request has."""
+
+
+def worker_child(order: Order, messages: Messages) -> Child:
+    """A process for a site's workers and for models that take tensors."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    settings = {
+        "folder": str(Path.cwd()),
+        "site": str(order.site.folder) if order.site is not None else "",
+        "allow_outside": order.site.allow_outside if order.site is not None else False,
+        "allow_private": list(order.allow_private),
+        "models": [{k: v for k, v in m.items() if k != "name"} for m in order.models],
+        "limits": {**order.limits, "timeout": order.timeout},
+        "threads": max(1, processors // order.processes),
+        **order.engine,
+    }
+    return Child(
+        work.__name__,
+        Message(settings),
+        timeout=order.timeout,
+        opening_timeout=OPENING_SECONDS,
+        most=MAX_ANSWER,
+        calls=order.recycle,
+        hear=lambda text: messages.info(printable(text.rstrip("\n"))),
+        memory=with_limits(Limits(), order.limits).process_memory,
+        fence=fence_of(order.site, order.models, order.engine, required=order.require_isolation),
+    )
+
+
+def chat_child(order: Order, messages: Messages) -> Child:
+    """A process for language models, which has all cores to itself while it answers."""
+    settings = {
+        "folder": str(Path.cwd()),
+        "models": [chat["model"] for chat in order.chats],
+        "context": order.context,
+        "limits": dict(order.limits),
+        **order.engine,
+    }
+    return Child(
+        chat_work.__name__,
+        Message(settings),
+        timeout=order.timeout,
+        opening_timeout=OPENING_SECONDS,
+        most=MAX_ANSWER,
+        hear=lambda text: messages.info(printable(text.rstrip("\n"))),
+        memory=with_limits(Limits(), order.limits).process_memory,
+        fence=fence_of(None, order.chats, order.engine, required=order.require_isolation),
+    )
