@@ -189,5 +189,5 @@ class _Conversation:
         return STOP if self._speech.stopped else None
 
     def close(self) -> None:
-        """Free the context."""
+        """Free what the engine holds for it."""
         self._context.close()

@@ -285,7 +285,7 @@ def model_form(name: str, created: int) -> dict[str, Any]:
 def error_form(
     status: int, message: str, param: str | None = None, code: str | None = None
 ) -> dict[str, Any]:
-    """An error."""
+    """An error, as clients of OpenAI read it."""
     kind = (
         "rate_limit_error"
         if status == 429

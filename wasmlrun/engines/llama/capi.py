@@ -78,7 +78,7 @@ class ChatMessage(Structure):
 
 
 class TokenData(Structure):
-    """`llama_token_data`: a candidate."""
+    """`llama_token_data`: a candidate for the next token."""
 
     _fields_ = [("id", c_int32), ("logit", c_float), ("p", c_float)]
 
