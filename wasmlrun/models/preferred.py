@@ -10,6 +10,7 @@ from typing import Final
 
 from wasmlrun.support import bundled
 from wasmlrun.support.paths import is_file
+from wasmlrun.support.settings import value
 from wasmlrun.support.userdata import data_dir
 
 PREFERRED: Final = (
@@ -24,6 +25,9 @@ PREFERRED: Final = (
 
 
 def default_model() -> str:
-    """The name of the model that is used when none is given."""
+    """The name, or file, of the model that is used when none is given."""
+    chosen = value("model").text
+    if chosen:
+        return chosen
     shelf = data_dir() / "models"
     return next((n for n in PREFERRED if is_file(shelf / n / f"{n}.toml")), bundled.DEFAULT_MODEL)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wasmlrun.support.errors import BadManifest, UsageFault
 from wasmlrun.support.paths import exists, is_dir, is_file
+from wasmlrun.support.settings import value
 from wasmlrun.support.userdata import cache_dir, data_dir
 from wasmlrun.walls.child import Fence
 from wasmlrun.walls.reach import Reach
@@ -40,7 +41,7 @@ def fence_for(
         with suppress(OSError):  # what cannot be made is told by the cache
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         writing.append(root)
-    for name in models:
+    for name in (*models, value("model").text):
         if name is not None:
             reading += _of_a_model(name)
     found = _manifest_of(worker, manifest)

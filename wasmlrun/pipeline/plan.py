@@ -19,6 +19,7 @@ from wasmlrun.support.limits import MAX_PIXELS, Limits, lowered, raised, with_li
 from wasmlrun.support.model_source import ModelSource, read_model
 from wasmlrun.support.paths import exists, is_dir, is_file
 from wasmlrun.support.records import NOTHING, Record, replace
+from wasmlrun.support.settings import value
 from wasmlrun.toolkit.languages import SCRIPTS
 from wasmlrun.vision.labels import read_labels
 
@@ -290,7 +291,9 @@ def _from_manifest(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
 
 def _default_model() -> tuple[str, str]:
     """The model to take where nobody names one, and the reason in words."""
-    name = default_model()
+    name, said = default_model(), value("model")
+    if said.text:
+        return name, f"model {name}: set by {said.origin}"
     if name == bundled.DEFAULT_MODEL:
         return name, f"model {name}: bundled, and no classifier of ImageNet is pulled"
     return name, (

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from wasmlrun.support.settings import value
+
 DATA_DIR: Final = "WASMLRUN_DATA_DIR"
 
 
 def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """`WASMLRUN_DATA_DIR`, else the platform's data directory."""
-    chosen = environ.get(DATA_DIR)
+    """What is set as `data_dir`, else the platform's data directory."""
+    chosen = value("data_dir", environ).text
     if chosen:
         return Path(chosen).absolute()
     if sys.platform == "linux":
@@ -26,8 +28,8 @@ def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def cache_dir() -> Path:
-    """`WASMLRUN_CACHE_DIR`, else the platform's cache directory."""
-    chosen = os.environ.get("WASMLRUN_CACHE_DIR")
+    """What is set as `cache_dir`, else the platform's cache directory."""
+    chosen = value("cache_dir").text
     if chosen:
         return Path(chosen).absolute()
     if sys.platform == "linux":

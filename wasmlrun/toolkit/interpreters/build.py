@@ -7,7 +7,6 @@ itself built as a WebAssembly program and run in the sandbox, so no Ruby is need
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -23,6 +22,7 @@ from wasmlrun.models.progress import watching
 from wasmlrun.support import bundled
 from wasmlrun.support.errors import WorkerFailed
 from wasmlrun.support.filelock import exclusive
+from wasmlrun.support.settings import value
 from wasmlrun.support.sizes import size_text
 from wasmlrun.toolkit.interpreters import Interpreter
 from wasmlrun.toolkit.toolchains.installer import (
@@ -154,8 +154,8 @@ def _source(file: RemoteFile, work: Path, installer: Installer) -> Path:
 
 
 def _address(file: RemoteFile) -> str:
-    """Where a source is fetched: `WASMLRUN_SOURCES`, the mirror that apt uses here, or upstream."""
-    chosen = os.environ.get("WASMLRUN_SOURCES")
+    """Where a source is fetched: as `sources` is set, the mirror that apt uses, or upstream."""
+    chosen = value("sources").text
     if chosen:
         return f"{chosen.rstrip('/')}/{file.name}"
     if shutil.which("apt-get"):
