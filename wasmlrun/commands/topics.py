@@ -63,7 +63,7 @@ def _exit_codes() -> str:
     4  the worker failed: it trapped, exited with a failure, or gave no answer
     5  a limit was hit: time, memory, output, …
    70  a bug in wasmlrun
-   74  the system refused something that this program needs
+   74  the system refused something that this program needs: a full disk, a closed output
   130  Ctrl-C
   143  SIGTERM
 
