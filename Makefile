@@ -31,9 +31,11 @@ docs: $(VENV)/.docs-installed  ## the documentation as a site, in build/site
 	$(BIN)/python docs/build.py build/docs
 	$(BIN)/mkdocs build --strict --quiet --config-file build/docs/mkdocs.yml
 
-workers: $(VENV)/.test-installed  ## rebuild the bundled worker from its source
+workers: $(VENV)/.test-installed  ## rebuild the bundled workers from their sources
 	$(BIN)/python -m ziglang cc --target=wasm32-wasi -Os -s -Wl,-z,stack-size=65536 \
 		-o samples/mobilenet/mobilenet.wasm samples/mobilenet/mobilenet.c
+	$(BIN)/python -m ziglang cc --target=wasm32-wasi -Os -s -Wl,-z,stack-size=65536 \
+		-Isamples/mobilenet -o samples/infer/infer.wasm samples/infer/infer.c
 
 eval: $(VENV)/.installed  ## accuracy of the default model, measured through wasmlrun
 	$(BIN)/python models/evaluate.py

@@ -30,6 +30,7 @@ SECTIONS = {
         "Use it from Python": "docs/python.md",
         "Serve": "docs/serve.md",
         "Engines": "docs/engines.md",
+        "More than labels": "docs/infer.md",
         "Pack a model": "docs/tiny.md",
         "Contribute": "CONTRIBUTING.md",
     },

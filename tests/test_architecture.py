@@ -35,6 +35,7 @@ LAYERS = [
     "nn",
     "wasi_nn",
     "models",
+    "inference",
     "vision",
     "manifest",
     "testing",

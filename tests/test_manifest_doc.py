@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from wasmlrun.inference.settings import read_settings
 from wasmlrun.manifest.reader import (
     COLORS,
     DTYPES,
@@ -39,6 +40,7 @@ TABLES = {
     "data.kv": f"[data.kv]\n{WRONG} = 1",
     "folders": f"[[folders]]\n{WRONG} = 1",
     "classify": f"[classify]\n{WRONG} = 1",
+    "infer": f"[infer]\n{WRONG} = 1",
     "limits": f"[limits]\n{WRONG} = 1",
 }
 
@@ -62,7 +64,7 @@ def test_the_keys_are_those_that_are_read(name: str, tmp_path: Path) -> None:
         f"{TABLES[name]}\n" if name == "The file itself" else f'version = "1"\n{TABLES[name]}\n'
     )
     with pytest.raises(BadManifest) as caught:
-        read_manifest(path)
+        read_settings([read_manifest(path)], (), None, None)
     assert caught.value.hint is not None
     known = caught.value.hint.removeprefix("known here: ").split(", ")
     assert sorted(rows(SECTIONS[name])) == sorted(known)

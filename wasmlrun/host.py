@@ -120,12 +120,13 @@ class Host(Record):
         stderr: Listener | None = None,
         inherit: bool = False,
         interleaved: Callable[[Tensor], bool] | None = None,
+        keeping: bool = False,
         **facts: object,
     ) -> GuestRun:
         """Run a fresh instance to its end, with a WASI-NN session of its own.
 
         `what` is what it is at, for people; `facts` go into the trace. Streams are those of
-        `LinkedWorker.run`; `interleaved` is the session's.
+        `LinkedWorker.run`; `interleaved` and `keeping` are the session's.
 
         Raises:
             WorkerFailed: it trapped. BadModel: it trapped over a model.
@@ -140,6 +141,7 @@ class Host(Record):
             allowed_models=self.grant.allowed_models,
             allowed_backends=self.grant.allowed_backends,
             observer=self.trace.observer() if self.trace is not None else None,
+            keeping=keeping,
         )
         try:
             with span(self.trace, "run", **facts), self.board.doing(Stage.GUEST, what):

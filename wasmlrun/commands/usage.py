@@ -7,6 +7,7 @@ from wasmlrun import __version__
 # command -> its line in --help; the module wasmlrun.commands.<command> defines it
 COMMANDS = {
     "classify": "Classify images with a worker and print the top-k labels.",
+    "infer": "Give a file to any model: boxes, masks, pictures, vectors, text, sound.",
     "run": "Run any WASI program in the sandbox, its exit code passed through.",
     "serve": "Serve a folder of workers, or models as an API with a page.",
     "inspect": "Look inside a module, a component, a manifest or a model.",
@@ -34,6 +35,7 @@ MEANT = {
     },
     "ls": "wasmlrun models list",
     "predict": "wasmlrun classify",
+    "detect": "wasmlrun infer --as detect",
     "install": "wasmlrun runtimes install",
     "clear": "wasmlrun cache clear",
     "devices": "wasmlrun doctor",

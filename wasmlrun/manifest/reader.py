@@ -26,7 +26,17 @@ RESIZES: Final = ("crop", "stretch", "pad")
 LAYOUTS: Final = ("NHWC", "NCHW")
 DTYPES: Final = ("u8", "i8", "f32", "f16")
 COLORS: Final = ("RGB", "BGR", "gray")
-KEYS: Final = ("name", "version", "vars", "features", "folders", "classify", "limits", "data")
+KEYS: Final = (
+    "name",
+    "version",
+    "vars",
+    "features",
+    "folders",
+    "classify",
+    "infer",
+    "limits",
+    "data",
+)
 NN_KEYS: Final = ("allowed_backends", "preload_models", "input_layout", "allowed_models")
 SCORES: Final = ("auto", "probabilities", "logits")
 
@@ -131,6 +141,8 @@ class Manifest(Record):
     kv_namespace: str | None = None
     """`[data.kv]`: the key/value store that the guest shares with others of the same name."""
     classify: Classify | None = None
+    infer: Mapping[str, Any] | None = None
+    """`[infer]` as it stands: `wasmlrun.inference.settings` knows its keys."""
     limits: Mapping[str, Any] = NOTHING
     """What `[limits]` says, by the names of `wasmlrun.support.limits.Limits`."""
     only_for_serve: tuple[str, ...] = ()
@@ -250,6 +262,7 @@ class _Reader:
             http=self._http(self._table(features, "http_requests", "features.")),
             kv_namespace=self._kv_namespace(self._table(data, "data")),
             classify=self._classify(data),
+            infer=self._table(data, "infer") if "infer" in data else None,
             limits=self._limits(self._table(data, "limits")),
             only_for_serve=tuple(only_for_serve),
             within=self._within,

@@ -63,6 +63,8 @@ class Entry:
     """Names of the engines that read it; None is the one that is preferred to all others."""
     classify: Mapping[str, Any] = field(default_factory=dict)
     """Keys of the manifest's `[classify]` other than `labels`."""
+    infer: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of the manifest's `[infer]` other than `model` and `labels`."""
     own: bool = False
 
     @property
@@ -132,6 +134,8 @@ def write_entry(entry: Entry) -> str:
         lines.append("own = true")
     if entry.classify:
         lines += ["", f"[models.{quoted(entry.name)}.classify]", *assignments(entry.classify)]
+    if entry.infer:
+        lines += ["", f"[models.{quoted(entry.name)}.infer]", *assignments(entry.infer)]
     for file in entry.files:
         lines += ["", f"[files.{quoted(file.name)}]", f"address = {quoted(file.address)}"]
         if file.size is not None:
@@ -143,11 +147,20 @@ def write_entry(entry: Entry) -> str:
 
 
 def assignments(table: Mapping[str, Any]) -> list[str]:
-    """`key = value` lines of strings, numbers and lists of numbers."""
-    return [
-        f"{key} = {quoted(value) if isinstance(value, str) else json.dumps(value)}"
-        for key, value in table.items()
-    ]
+    """`key = value` lines of strings, numbers, lists of numbers, and tables of these."""
+    return [f"{_key(key)} = {_value(value)}" for key, value in table.items()]
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else quoted(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(assignments(value)) + " }" if value else "{}"
+    return json.dumps(value)
 
 
 def quoted(text: str) -> str:
@@ -227,5 +240,6 @@ def _entry(name: str, table: Mapping[str, Any], files: Mapping[str, RemoteFile])
         input=str(table.get("input", "")),
         read_by=tuple(map(str, table["engines"])) if "engines" in table else None,
         classify=dict(table.get("classify", {})),
+        infer=dict(table.get("infer", {})),
         own=bool(table.get("own", False)),
     )

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from wasmlrun.manifest.reader import Classify, read_manifest
+from wasmlrun.manifest.reader import Classify, Manifest, read_manifest
 from wasmlrun.models import own
 from wasmlrun.models.catalogue import (
     CLASSIFICATION,
@@ -171,7 +171,12 @@ class Shelf:
             return [_check(name, folder / file.name, file) for file in entry.files]
 
     def open(self, name: str) -> tuple[str, ModelSource, Classify]:
-        """A model that is here, ready for use: its name, its checked bytes, its settings.
+        """As `described`, with its settings for `classify` alone."""
+        name, source, manifest = self.described(name)
+        return name, source, manifest.classify or Classify()
+
+    def described(self, name: str) -> tuple[str, ModelSource, Manifest]:
+        """A model that is here, ready for use: its name, its checked bytes, its manifest.
 
         Raises:
             BadModel: it is not here, not known, or not what was pulled.
@@ -194,7 +199,7 @@ class Shelf:
             labels = folder / entry.labels.name
             with _told(labels):
                 _compare(labels, entry.labels, sha256_of(labels), entry)
-        return name, source, read_manifest(manifest).classify or Classify()
+        return name, source, read_manifest(manifest)
 
     def pull(self, name: str, transfer: Transfer, watcher: Watcher) -> Placed:
         """Fetch a model, or what is missing or damaged of one that is here.
@@ -385,10 +390,11 @@ def _rank(task: str) -> tuple[bool, str]:
 
 def _manifest_text(entry: Entry) -> str:
     """A manifest with the entry's labels and settings."""
-    table = dict(entry.classify)
+    table, name = (entry.infer, "infer") if entry.infer else (entry.classify, "classify")
+    table = dict(table)
     if entry.labels is not None:
         table["labels"] = entry.labels.name
-    lines = [f"name = {quoted(entry.name)}", 'version = "1"', "", "[classify]"]
+    lines = [f"name = {quoted(entry.name)}", 'version = "1"', "", f"[{name}]"]
     return "\n".join([*lines, *assignments(table)]) + "\n"
 
 

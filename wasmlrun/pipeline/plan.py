@@ -310,28 +310,46 @@ def find_model(name: str, *, allow_outside: bool = False) -> tuple[str, ModelSou
     Raises:
         BadModel: there is none, or it cannot be read.
     """
+    name, source, manifest = described_model(name, allow_outside=allow_outside)
+    return name, source, (manifest.classify if manifest is not None else None) or Classify()
+
+
+def described_model(
+    name: str, *, allow_outside: bool = False
+) -> tuple[str, ModelSource, Manifest | None]:
+    """As `find_model`, with the whole manifest beside the model, if there is one."""
     path = Path(name)
     given, equals, rest = name.partition("=")
     if given and equals and rest and not exists(path):
-        return given, *find_model(rest, allow_outside=allow_outside)[1:]
+        return given, *described_model(rest, allow_outside=allow_outside)[1:]
     if not exists(path) and path.name == name:
-        found = bundled.model(name)
-        if found is None:
-            from wasmlrun.models import store  # only here: files and the bundled model need none
+        return model_of_name(name)
+    return _model_at(path, allow_outside=allow_outside)
 
-            return store.default().open(name)
-        path = found
+
+def model_of_name(name: str) -> tuple[str, ModelSource, Manifest | None]:
+    """A bundled or pulled model, as `described_model` has it. Raises BadModel."""
+    path = bundled.model(name)
+    if path is None:
+        from wasmlrun.models import store  # only here: files and the bundled model need none
+
+        return store.default().described(name)
+    return _model_at(path)
+
+
+def _model_at(
+    path: Path, *, allow_outside: bool = False
+) -> tuple[str, ModelSource, Manifest | None]:
     if is_dir(path):
         path = path.absolute()
-        folder, manifest = path, path / f"{path.name}.toml"
+        folder, beside = path, path / f"{path.name}.toml"
     else:
-        folder, manifest = path.parent, path.with_suffix(".toml")
-    settings = Classify()
-    if is_file(manifest):
-        read = read_manifest(manifest, allow_outside=allow_outside, within=folder)
-        settings = read.classify or settings
+        folder, beside = path.parent, path.with_suffix(".toml")
+    manifest = None
+    if is_file(beside):
+        manifest = read_manifest(beside, allow_outside=allow_outside, within=folder)
     source = read_model(path, allow_outside=allow_outside)
-    return path.stem if not is_dir(path) else path.name, source, settings
+    return path.stem if not is_dir(path) else path.name, source, manifest
 
 
 def preloaded(manifest: Manifest) -> dict[str, ModelSource]:

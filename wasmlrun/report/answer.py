@@ -6,7 +6,7 @@ write them. Neither knows the other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wasmlrun.support.failure import Failure
@@ -52,6 +52,8 @@ class Answer(Record):
     """What a person at a terminal sees; None is the lines."""
     verdicts: Sequence[Verdict] = ()
     """What it says of things that were put to the test."""
+    file: Callable[[], bytes] | None = None
+    """Makes the file that the answer is: a picture, sound, numbers."""
 
 
 class Asked(Record):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from wasmlrun.support.errors import BadModel, WorkerFailed
-from wasmlrun.support.records import Record
+from wasmlrun.support.records import NOTHING, Record
 from wasmlrun.support.tensor import Tensor
 from wasmlrun.wasi_nn.errors import NnError
 
@@ -21,6 +23,8 @@ class GuestRun(Record):
     """What may help if it failed."""
     inference_seconds: float = 0.0
     """How long its computations took, all together."""
+    outputs: Mapping[int | str, Tensor] = NOTHING
+    """All that it fetched, by the numbers or names that it used, where that was asked for."""
 
 
 def explain(run: GuestRun, what: str) -> WorkerFailed | BadModel:

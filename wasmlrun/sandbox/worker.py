@@ -31,6 +31,7 @@ from wasmlrun.sandbox.setup import (
 from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadWorker, LimitExceeded, WorkerFailed
 from wasmlrun.support.limits import MAX_WORKER_BYTES, Limits, exceeded, timeout_error
+from wasmlrun.support.records import NOTHING
 from wasmlrun.wasi_nn.session import Session
 
 __all__ = ["LinkedWorker", "Runtime", "Worker"]
@@ -168,6 +169,7 @@ class LinkedWorker:
             session.failure if session else None,
             self._hint(heard, session),
             session.inference_seconds if session else 0.0,
+            session.outputs if session else NOTHING,
         )
 
     @property

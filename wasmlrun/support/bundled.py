@@ -13,6 +13,8 @@ _PACKAGE = Path(__file__).parents[1]
 _CHECKOUT = _PACKAGE.parent
 
 DEFAULT_WORKER = "mobilenet"
+INFER_WORKER = "infer"
+"""The one that gives a model all inputs and fetches all outputs."""
 DEFAULT_MODEL = "mobilenet-cifar10"
 REAL_MODEL = "efficientnet-lite0"
 """The model of the catalogue that is named to those who use the default one."""
@@ -20,7 +22,7 @@ REAL_MODEL = "efficientnet-lite0"
 
 def worker(name: str) -> Path | None:
     """The bundled worker of this name."""
-    if name != DEFAULT_WORKER:
+    if name not in (DEFAULT_WORKER, INFER_WORKER):
         return None
     return _first(f"workers/{name}.wasm", f"samples/{name}/{name}.wasm")
 

@@ -191,7 +191,7 @@ class NnInstance:
 
         def call() -> int:
             tensor = self._session.output(context, name)
-            self._session.last_output = tensor
+            self._session.fetched(name, tensor)
             return self._fetched_tensor(tensor)
 
         return self._answer("get-output", call)
@@ -217,10 +217,12 @@ class NnInstance:
 
     def answer_tensor(self, index: int) -> int:
         """An output of that computation."""
-        tensor = self._answers[index][1]
+        name, tensor = self._answers[index]
         # of several outputs the first is the answer until the guest reads another
         if index == 0:
-            self._session.last_output = tensor
+            self._session.fetched(name, tensor)
+        else:
+            self._session.keep(name, tensor)
         return self._fetched_tensor(tensor)
 
     def error_new(self, code: int, text: str) -> int:

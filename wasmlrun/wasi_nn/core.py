@@ -262,7 +262,7 @@ def _give_output(
         )
     memory.write(buffer, tensor.data, "get_output: the buffer")
     memory.write_u32(written, size, "get_output: the number of bytes written")
-    session.last_output = tensor
+    session.fetched(index, tensor)
 
 
 def _fini_single(session: Session, memory: GuestMemory, context: int) -> None:
@@ -317,7 +317,7 @@ def _legacy_get_output(
             f"get_output: output {index} has {elements} elements, the guest's buffer {capacity}",
         )
     memory.write(buffer, tensor.data, "get_output: the buffer")
-    session.last_output = tensor
+    session.fetched(index, tensor)
 
 
 def _read_builders(session: Session, memory: GuestMemory, pointer: int, count: int) -> list[bytes]:

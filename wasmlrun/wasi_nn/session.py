@@ -87,12 +87,14 @@ class Session:
         allowed_models: Collection[str] | None = None,
         allowed_backends: Sequence[str] = (),
         observer: Observer | None = None,
+        keeping: bool = False,
     ) -> None:
         """`models` may be loaded by name. With `nhwc_input` the bytes of
         pictures are H×W×C although their dims say N,C,H,W, as hosts before mid-2024 had it;
         without, `interleaved` is asked whether those of one tensor are. With `allowed_models`,
         every file of a model must have one of these sha256; with `allowed_backends`, only these
-        engines are used.
+        engines are used. With `keeping` every output that was fetched stays in `outputs`, not only
+        the last.
         """
         self._pool = pool
         self._models = models
@@ -112,6 +114,9 @@ class Session:
         self.say: Callable[[bytes], None] = lambda text: None
         """Writes to the guest's stdout, for language models that are to do so."""
         self.last_output: Tensor | None = None
+        self.outputs: dict[int | str, Tensor] = {}
+        """What the guest fetched, by the numbers or names that it used, if it is to be kept."""
+        self._keeping = keeping
         self.inference_seconds = 0.0
         self.failure: NnError | None = None
 
@@ -267,6 +272,21 @@ class Session:
             return tensor
         except EngineError as e:
             raise self._failed("get_output", e) from e
+
+    def fetched(self, index: int | str, tensor: Tensor) -> None:
+        """An output has reached the guest: it is the last."""
+        self.last_output = tensor
+        self.keep(index, tensor)
+
+    def keep(self, index: int | str, tensor: Tensor) -> None:
+        """An output is within the guest's reach; it is kept if somebody wants all of them."""
+        if not self._keeping:
+            return
+        self.outputs[index] = tensor
+        size = sum(len(one.data) for one in self.outputs.values())
+        if size > self._limits.tensor_bytes:
+            what = f"the outputs that the guest fetched have {size} bytes"
+            raise exceeded("tensor_bytes", self._limits.tensor_bytes, what)
 
     def fini_single(self, context: int) -> None:
         """The end of a computation token by token."""

@@ -8,7 +8,6 @@ whole.
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import IO, Any
 from xml.etree import ElementTree
 
 from wasmlrun.report.answer import Answer, Asked, Renderer
+from wasmlrun.report.whole_file import cannot_write, write_whole
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.failure import Failure
 
@@ -34,13 +34,9 @@ class JUnit(Renderer):
 
     def begin(self) -> None:
         """See whether the file can be written."""
-        folder = self._path.parent
-        if self._path.is_dir():
-            raise self._fault("is a folder")
-        if not folder.is_dir():
-            raise self._fault(f"the folder {folder} does not exist")
-        if not os.access(self._path if self._path.exists() else folder, os.W_OK):
-            raise self._fault("may not be written")
+        why = cannot_write(self._path)
+        if why is not None:
+            raise self._fault(why)
         # no name, so nothing is left of it; the position is shared with processes forked off
         self._kept = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - as long as the process
 
@@ -64,7 +60,7 @@ class JUnit(Renderer):
         self._kept.close()
         data = self._document(_sorted_by_subject(outcomes, self._asked))
         try:
-            _write_whole(self._path, data)
+            write_whole(self._path, data)
         except OSError as e:
             raise self._fault(e.strerror or str(e)) from e
 
@@ -137,16 +133,3 @@ def _allowed(text: str) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value:.4f}"
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """A file that was there stays as it is until the new one is whole; a device gets the bytes."""
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)
-        return
-    new = path.with_name(f".{path.name[:100]}.{os.getpid()}")
-    try:
-        new.write_bytes(data)
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""More than labels: what a file becomes for a model, and what its outputs become for people."""

@@ -1,0 +1,34 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cannot_write(path: Path) -> str | None:
+    """Why a file cannot be written there, as far as can be told before; None if it can."""
+    folder = path.parent
+    if path.is_dir():
+        return "is a folder"
+    if not folder.is_dir():
+        return f"the folder {folder} does not exist"
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        return "may not be written"
+    return None
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """A file that was there stays as it is until the new one is whole; a device gets the bytes.
+
+    Raises OSError.
+    """
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    new = path.with_name(f".{path.name[:100]}.{os.getpid()}")
+    try:
+        new.write_bytes(data)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
