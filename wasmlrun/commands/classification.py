@@ -173,7 +173,7 @@ class Classification:
         from wasmlrun.vision.source import ImageFile, missing, none_is_there
 
         # the cheapest and commonest mistake, told before all others
-        if not self._fetched and none_is_there(self._images):
+        if self._images and not self._fetched and none_is_there(self._images):
             return max(self._report.fail(missing(name), name) for name in self._images)
         sources = [self._fetched.get(name) or ImageFile(name) for name in self._images]
         return self._report.attempt(lambda: self._classify(sources, board))

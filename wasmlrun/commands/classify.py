@@ -17,6 +17,7 @@ from wasmlrun.commands.reader import (
     Option,
     Whole,
 )
+from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.messages import Messages
 
 
@@ -27,6 +28,7 @@ def classify_images(
     trace: Path | None,
     install: bool,
     via: str,
+    watch: Path | None,
     verbosity: int,
     **rest: object,
 ) -> int:
@@ -34,17 +36,40 @@ def classify_images(
 
     IMAGE is a file, an https:// address, or - for standard input.
     """
+    if not images and watch is None:
+        raise UsageFault("Missing argument 'IMAGE...'", "see wasmlrun classify --help")
     files = report_files(rest)
     wanted = typed(Wanted, {name: value for name, value in rest.items() if name not in files})
-    command = Classification(images, worker, wanted, Telling(as_json, files), Messages(verbosity))
-    return command.run(trace, install=install, ask_server=via == "auto")
+    messages, telling = Messages(verbosity), Telling(as_json, files)
+
+    def classify(names: tuple[str, ...]) -> int:
+        command = Classification(names, worker, wanted, telling, messages)
+        return command.run(trace, install=install, ask_server=via == "auto")
+
+    if watch is None:
+        return classify(images)
+    from wasmlrun.commands.watching import watch as classify_arrivals
+
+    whole = {f"--{name}": path for name, path in {**files, "trace": trace}.items()}
+    for option in [name for name, path in whole.items() if path is not None]:
+        raise UsageFault(f"--watch has no end, so {option} would never be whole", "leave one out")
+    if images:
+        raise UsageFault(f"--watch {watch} and pictures by name", "leave one of them out")
+    return classify_arrivals(watch, classify, messages)
 
 
 command = Command(
     "classify",
     classify_images,
     (
-        Argument("images", "IMAGE...", many=True, kind=Name()),
+        Argument("images", "IMAGE...", many=True, required=False, kind=Name()),
+        Option(
+            ("--watch",),
+            "watch",
+            "Classify the pictures that arrive in a folder, until Ctrl-C.",
+            File(),
+            "FOLDER",
+        ),
         Option(
             ("--worker",),
             "worker",

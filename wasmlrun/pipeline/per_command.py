@@ -62,6 +62,8 @@ def classify(
     from wasmlrun.vision.decode import configure_process
 
     configure_process(options.max_pixels)
+    if not images:  # to see whether it could be done
+        classifier.ready()
     answered = False
     for image, outcome in classifier.outcomes(images[board.done :]):
         answered = answered or not isinstance(outcome, WasmlrunError)
@@ -73,7 +75,7 @@ def classify(
         if isinstance(outcome, LimitExceeded) and outcome.limit == "timeout":
             break  # the clock is for the whole command: nothing can follow
     note = about_model(plan.shown_model)
-    if note is not None and answered:
+    if note is not None and answered and not messages.told_before:
         messages.info(note)
     # nothing is freed: the process ends now, and freeing a model takes as long as an inference
     return board.code

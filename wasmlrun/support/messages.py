@@ -34,6 +34,8 @@ class Messages:
         self.stream = stream if stream is not None else sys.stderr
         self.unterminated = False
         """Whether somebody else left a line on stderr without its end."""
+        self.told_before = False
+        """Whether what is said once a command was said already, by an earlier process of it."""
         self._aside: tuple[int, io.StringIO] | None = None
 
     @classmethod

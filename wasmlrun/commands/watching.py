@@ -1,0 +1,52 @@
+"""`wasmlrun classify --watch`: pictures are classified as they arrive in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from wasmlrun.pipeline.arrivals import Arrivals, arriving, picture_suffixes
+from wasmlrun.pipeline.telling import combined
+from wasmlrun.support.errors import (
+    EXIT_BROKEN_PIPE,
+    EXIT_EXPECTATION,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_SYSTEM,
+    EXIT_TERMINATED,
+    BadImage,
+    UsageFault,
+)
+from wasmlrun.support.messages import Messages
+
+LAST = (EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_BROKEN_PIPE, EXIT_SYSTEM)
+"""Exit codes of a picture after which nobody wants the next one, or could be told of it."""
+
+
+def watch(folder: Path, classify: Callable[[tuple[str, ...]], int], messages: Messages) -> int:
+    """Call `classify` with the pictures of each look at the folder that found some.
+
+    It is called with none at first, so that a model that cannot be read is told at once. Ends
+    with Ctrl-C, SIGTERM, or when nobody reads the answers; returns the exit code.
+
+    Raises:
+        UsageFault: there is no such folder.
+        BadImage: the folder cannot be read, or is gone.
+    """
+    if not folder.is_dir():
+        raise UsageFault(f"--watch {folder}: there is no such folder", "name one that is there")
+    try:
+        arrivals = Arrivals(folder, picture_suffixes())
+        code = classify(())
+        if code != EXIT_OK:
+            return code
+        messages.info(f"watching {folder} for pictures; Ctrl-C ends it")
+        for names in arriving(arrivals):
+            new = classify(tuple(names))
+            if new in LAST:
+                return new
+            code = combined(code, new)
+            messages.told_before = messages.told_before or new in (EXIT_OK, EXIT_EXPECTATION)
+    except OSError as e:
+        raise BadImage(f"the folder {folder} cannot be read: {e.strerror}") from e
+    return code
