@@ -29,6 +29,7 @@ SECTIONS = {
         "Choose a language": "docs/languages.md",
         "Use it from Python": "docs/python.md",
         "Serve": "docs/serve.md",
+        "Look at a result": "docs/report.md",
         "Engines": "docs/engines.md",
         "More than labels": "docs/infer.md",
         "Pack a model": "docs/tiny.md",

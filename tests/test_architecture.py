@@ -25,6 +25,7 @@ LAYERS = [
     "serve",
     "report",
     "diagnose",
+    "figures",
     "api",
     "pipeline",
     "tiny",

@@ -99,6 +99,8 @@ LIMITS = (
     *map(_limit, TABLE.values()),
 )
 """The limits a worker runs under."""
+BOUNDS = tuple(o for o in LIMITS if o.name in ("limit_timeout", "limit_process_memory"))
+"""The limits of work that runs no guest."""
 ISOLATION = Option(
     ("--require-isolation",),
     "require_isolation",
@@ -111,6 +113,14 @@ DIRS = Option(
     "Mount a folder; repeatable.",
     metavar="HOST:GUEST[:rw]",
     multiple=True,
+)
+FOLDER = "folder"
+"""What --truth says for the folders' names."""
+TRUTH = Option(
+    ("--truth",),
+    "truth",
+    "What pictures show: their folders' names, or a table with the columns image and label.",
+    metavar="folder|FILE.csv",
 )
 REPORT_FILES = tuple(
     Option((f"--{name}",), name, help, File(), "FILE") for name, help in FILES.items()

@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "Try a worker with wrong and unusual input.",
     "runtimes": "Prepare the interpreters that run scripts as workers.",
     "compare": "Show what several engines make of one picture, side by side.",
+    "report": "Say what a result comes to, and draw it as a page.",
     "engines": "List the inference engines, or how to install them.",
     "models": "Pull, list, inspect and check models.",
     "doctor": "Check this installation, the sandbox included.",

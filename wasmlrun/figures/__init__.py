@@ -1,0 +1,1 @@
+"""What a result's rows say together: accuracy, calibration, confusion, latency, differences."""
