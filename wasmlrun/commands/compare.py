@@ -83,13 +83,12 @@ def command(
     labels became which, by how much scores differ and, with --truth, which of them is right more
     often, by McNemar's test.
     """
-    from wasmlrun.commands.options import chosen_limits
+    from wasmlrun.commands.options import bounds_of
     from wasmlrun.support.errors import UsageFault
-    from wasmlrun.support.limits import Limits, with_limits
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
-    bounds = with_limits(Limits(), chosen_limits(limits))
+    bounds = bounds_of(limits, endless=len(subjects) == 2)
     if len(subjects) > 2:
         raise UsageFault("compare takes one picture or two results", "see wasmlrun compare --help")
     of_pictures = ("backends", "precisions", "model", "labels", "top", "runs")

@@ -99,8 +99,17 @@ LIMITS = (
     *map(_limit, TABLE.values()),
 )
 """The limits a worker runs under."""
-BOUNDS = tuple(o for o in LIMITS if o.name in ("limit_timeout", "limit_process_memory"))
-"""The limits of work that runs no guest."""
+BOUNDS = (
+    Option(
+        ("--timeout",),
+        "limit_timeout",
+        "Limit: wall clock of the whole command. Default: none for results.",
+        Number(0, MOST_SECONDS),
+        "SECONDS",
+    ),
+    *(o for o in LIMITS if o.name == "limit_process_memory"),
+)
+"""The limits of work over results, of which there may be any number."""
 ISOLATION = Option(
     ("--require-isolation",),
     "require_isolation",
@@ -244,6 +253,14 @@ def chosen_limits(values: Mapping[str, Any]) -> dict[str, Any]:
     """The limits that the command line sets, None where it says nothing."""
     prefix = "limit_"
     return {k.removeprefix(prefix): v for k, v in values.items() if k.startswith(prefix)}
+
+
+def bounds_of(values: Mapping[str, object], *, endless: bool) -> Limits:
+    """What the options `BOUNDS` say; `endless` work has no time limit unless they give one."""
+    from wasmlrun.support.limits import with_limits
+
+    usual = Limits(timeout=MOST_SECONDS) if endless else Limits()
+    return with_limits(usual, chosen_limits(values))
 
 
 def interpreter(worker: Path, messages: Messages, *, install: bool) -> None:

@@ -50,7 +50,7 @@ def command(
     Errors by kind and times; with --truth accuracy, calibration and which class is taken for
     which. The page shows the surest, the least sure and the wrong pictures.
     """
-    from wasmlrun.commands.options import chosen_limits
+    from wasmlrun.commands.options import bounds_of
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
@@ -58,7 +58,6 @@ def command(
     from wasmlrun.report.whole_file import WholeFile
     from wasmlrun.supervisor.blame import supervised
     from wasmlrun.support.errors import UsageFault
-    from wasmlrun.support.limits import Limits, with_limits
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
@@ -92,7 +91,7 @@ def command(
             told,
             messages,
             again=again,
-            limits=with_limits(Limits(), chosen_limits(limits)),
+            limits=bounds_of(limits, endless=True),
             fence=fence_for(
                 files=[result, pictures, None if truth == FOLDER else truth],
                 cached=False,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
@@ -166,18 +165,21 @@ def _checked(found: Any) -> Row:
 
 
 def _guess(found: Any) -> Guess:
-    if not isinstance(found, dict) or not isinstance(found.get("label"), str):
+    if not isinstance(found, dict):
         raise _NoRowError("a prediction has no label")
-    score, index = found.get("score"), found.get("index")
+    label, score, index = found.get("label"), found.get("score"), found.get("index")
+    if not isinstance(label, str):
+        raise _NoRowError("a prediction has no label")
     if not _is_number(score):
         raise _NoRowError("a prediction's score is no number")
-    if index is not None and (not isinstance(index, int) or isinstance(index, bool)):
+    if index is not None and type(index) is not int:
         raise _NoRowError("a prediction's index is no whole number")
-    return Guess(index, found["label"], score)
+    return Guess(index, label, score)
 
 
 def _is_number(value: Any) -> TypeGuard[float]:
-    return type(value) in (int, float) and abs(value) < 1e300 and math.isfinite(value)
+    # what is no number at all is not less than anything
+    return type(value) in (float, int) and abs(value) < 1e300
 
 
 def _fault(path: Path, number: int, what: str) -> BadFile:

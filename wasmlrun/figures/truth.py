@@ -7,7 +7,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 from hashlib import blake2b
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
 from wasmlrun.support import beneath
@@ -29,7 +29,9 @@ class ByFolder:
 
     def of(self, image: str) -> str | None:
         """The folder's name."""
-        return PurePosixPath(image.replace("\\", "/")).parent.name or None
+        folder = image.replace("\\", "/").rpartition("/")[0].rstrip("/")
+        name = folder.rpartition("/")[2]
+        return name if name not in ("", ".", "..") else None
 
 
 class ByTable:
