@@ -35,6 +35,6 @@ class Faults:
         self._examples.setdefault(kind, message)
 
     def kinds(self) -> list[Fault]:
-        """The commonest first."""
+        """Each kind that there was, the commonest first."""
         found = [Fault(c, n, self._examples[c]) for c, n in self._counts.items()]
         return sorted(found, key=lambda fault: (-fault.count, fault.code))

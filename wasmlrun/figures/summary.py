@@ -36,7 +36,7 @@ class Judged:
     """Rows that the truth says nothing of."""
 
     def add(self, row: Row) -> Verdict | None:
-        """Count a row."""
+        """Count a row; None where the truth says nothing of it."""
         verdict = self.judge.verdict(row)
         if verdict is None:
             self.without += 1
@@ -52,7 +52,7 @@ class Judged:
 
 @dataclass(slots=True)
 class Summary:
-    """A result's figures."""
+    """The figures of one result."""
 
     source: str
     models: Counter[str] = field(default_factory=Counter)
@@ -69,7 +69,7 @@ class Summary:
     judged: Judged | None = None
 
     def add(self, row: Row) -> None:
-        """Count a row."""
+        """Count a row, whatever became of its picture."""
         self.rows += 1
         verdict = self.judged.add(row) if self.judged is not None else None
         if row.error is not None:

@@ -28,7 +28,7 @@ class ByFolder:
     """A picture shows what the folder is called that it lies in."""
 
     def of(self, image: str) -> str | None:
-        """The folder's name."""
+        """The name of its folder, None where it lies in none."""
         folder = image.replace("\\", "/").rpartition("/")[0].rstrip("/")
         name = folder.rpartition("/")[2]
         return name if name not in ("", ".", "..") else None
@@ -55,7 +55,7 @@ class ByTable:
         self._names = list(names)
 
     def of(self, image: str) -> str | None:
-        """What the table says."""
+        """What the table says, None where it has no such picture."""
         for name in ends(image):
             key = digest(name)
             at = bisect_left(self._digests, key)

@@ -16,7 +16,7 @@ _LABELS = 20
 
 
 def compose(summary: Summary, thumbnails: Thumbnails) -> bytes:
-    """The page's bytes."""
+    """The page as the bytes of an HTML file."""
     title = f"Report: {shortened(summary.source)}"
     sections = [
         *_galleries(summary, thumbnails),

@@ -38,7 +38,7 @@ def shortened(text: str) -> str:
 
 
 def document(root: Element) -> bytes:
-    """The page's bytes."""
+    """A page as the bytes of an HTML file."""
     text: str = tostring(root, encoding="unicode", method="html")
     return b"<!doctype html>\n" + text.encode("utf-8", "replace") + b"\n"
 

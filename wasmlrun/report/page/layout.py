@@ -37,7 +37,7 @@ def section(anchor: str, title: str, *children: Child) -> Element:
 
 
 def tile(value: str, about: str, more: str = "") -> Element:
-    """One number."""
+    """One number, what it is of, and what else there is to it."""
     parts: list[Child] = [el("b", value), el("span", about)]
     if more:
         parts += [el("br"), el("span", more)]
