@@ -103,6 +103,12 @@ def test_a_page_is_whole_by_itself(
     assert {p.name for p in tmp_path.iterdir()} == {"pictures", "report.html", "result.jsonl"}
 
 
+def test_a_page_on_stdout(result: Path, invoke: Callable[..., Outcome]) -> None:
+    done = invoke("report", result, "-o", "-")
+    assert done.stdout.startswith("<!doctype html>\n")
+    assert done.stdout.rstrip().endswith("</html>")
+
+
 def test_names_from_elsewhere_are_text(tmp_path: Path, invoke: Callable[..., Outcome]) -> None:
     rows = [
         answered(f"{HOSTILE}/1.png", (HOSTILE, 0.9), ("x" * 100_000, 0.1)),

@@ -53,15 +53,21 @@ def command(
     from wasmlrun.commands.options import bounds_of
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
-    from wasmlrun.report.reporter import open_report
+    from wasmlrun.report.registry import for_files
+    from wasmlrun.report.renderers.artefact import STDOUT
+    from wasmlrun.report.reporter import Reporter, open_report
     from wasmlrun.report.views.figures import answer
-    from wasmlrun.report.whole_file import WholeFile
     from wasmlrun.supervisor.blame import supervised
     from wasmlrun.support.errors import UsageFault
     from wasmlrun.support.messages import Messages
 
     messages = Messages(verbosity)
-    report = open_report(answer, Asked("report", "result"), messages, as_json=as_json)
+    files = {"artefact": output}
+    asked = Asked("report", "result")
+    if output == STDOUT:
+        report = Reporter(answer, for_files(files, asked), messages)
+    else:
+        report = open_report(answer, asked, messages, as_json=as_json, files=files)
     crashed: set[str] = set()
 
     def whole() -> int:
@@ -69,7 +75,6 @@ def command(
             raise UsageFault(f"--pictures {pictures}: there is no such folder")
         if pictures is not None and output is None:
             raise UsageFault("--pictures is for a page", "say where to write it: -o report.html")
-        page = WholeFile(output, "-o") if output is not None else None
 
         def work(board: Board) -> int:
             return report.attempt(lambda: made(board), str(result))
@@ -77,16 +82,19 @@ def command(
         def made(board: Board) -> None:
             from wasmlrun.figures.summary import summarise
             from wasmlrun.figures.truth import read_truth
+            from wasmlrun.report.views.figures import Reported
 
             summary = summarise(result, read_truth(truth) if truth is not None else None)
-            if page is not None:
+            page = None
+            if output is not None:
                 from wasmlrun.report.page.compose import compose
                 from wasmlrun.report.page.thumbnails import Thumbnails
 
-                page.replace(compose(summary, Thumbnails(pictures, board, crashed)))
-            report.result(summary)
+                # before anything is told: a picture may crash its decoder
+                page = compose(summary, Thumbnails(pictures, board, crashed))
+            report.result(Reported(summary, page))
 
-        code = supervised(
+        return supervised(
             work,
             told,
             messages,
@@ -98,9 +106,6 @@ def command(
                 required=require_isolation,
             ),
         )
-        if page is not None and code == 0:
-            page.keep()
-        return code
 
     def again(death: Death, board: Board) -> bool:
         from wasmlrun.supervisor.stages import Stage

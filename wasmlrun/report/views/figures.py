@@ -7,18 +7,28 @@ from typing import Any
 from wasmlrun.figures.accuracy import Share
 from wasmlrun.figures.summary import Judged, Summary
 from wasmlrun.report.answer import Answer, Columns
+from wasmlrun.support.records import Record
 
 _WORST = 5
 
 
-def answer(summary: Summary) -> Answer:
+class Reported(Record):
+    """A result's figures and, where it is asked for, the page."""
+
+    summary: Summary
+    page: bytes | None = None
+
+
+def answer(reported: Reported) -> Answer:
     """One object; at a terminal what a person asks first, with the worst classes."""
+    summary, page = reported.summary, reported.page
     lines = _lines(summary)
     table = [[name, value] for name, value in lines]
     if summary.judged is not None:
         for truth, given, count in summary.judged.confusion.worst(_WORST):
             table.append([f"{truth} → {given}", str(count)])
-    return Answer([record(summary)], lines, Columns(table))
+    file = None if page is None else lambda: page
+    return Answer([record(summary)], lines, Columns(table), file=file)
 
 
 def record(summary: Summary) -> dict[str, Any]:
