@@ -94,8 +94,10 @@ class Host(Record):
         """Where it is said what native code is at work on."""
         return self.graphs.board
 
-    def worker(self, path: Path, shown: str = "") -> Worker:
+    def worker(self, path: Path, shown: str = "", *, many: bool = False) -> Worker:
         """Compile a worker, or restore it from the cache; `shown` is its name in the trace.
+
+        With `many` it is made ready for thousands of runs, none of which inherits a stream.
 
         Raises:
             BadWorker: no such file, no WebAssembly, or not a program.
@@ -106,7 +108,7 @@ class Host(Record):
             prepare_alarm()
         with span(self.trace, "worker", worker=shown or str(path)):
             compiling = partial(span, self.trace, "compile", worker=shown or str(path))
-            return Worker(Runtime(self.limits, self.cache, compiling), path)
+            return Worker(Runtime(self.limits, self.cache, compiling, many=many), path)
 
     def run(
         self,

@@ -27,8 +27,11 @@ from wasmlrun.wasi_nn.graphs import GraphPool
 from wasmlrun.wasi_nn.session import Session
 
 
-@pytest.fixture
-def run(tmp_path: Path, make_worker: Callable[..., Path]) -> Callable[..., GuestRun]:
+@pytest.fixture(params=[False, True], ids=["once", "many"])
+def run(
+    request: pytest.FixtureRequest, tmp_path: Path, make_worker: Callable[..., Path]
+) -> Callable[..., GuestRun]:
+    # a guest does not notice whether it is one of thousands
     def run_guest(
         wat: str,
         *,
@@ -40,7 +43,8 @@ def run(tmp_path: Path, make_worker: Callable[..., Path]) -> Callable[..., Guest
     ) -> GuestRun:
         granted = Grant(mounts, environ or {})
         path = make_worker(tmp_path / "guest", wat)
-        linked = Worker(Runtime(limits or Limits()), path).linked(granted)
+        runtime = Runtime(limits or Limits(), many=request.param)
+        linked = Worker(runtime, path).linked(granted)
         return linked.run(session=None, clock=Clock.after(timeout), **how)  # type: ignore[arg-type]
 
     return run_guest

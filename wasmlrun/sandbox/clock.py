@@ -157,11 +157,16 @@ class Runtime:
         limits: Limits,
         cache: Cache | None = None,
         compiling: Callable[[], AbstractContextManager[None]] = nullcontext,
+        *,
+        many: bool = False,
     ) -> None:
         """Only with a limit of fuel are instructions counted, and may an instance have another.
 
-        The compiler runs within `compiling`, if it is needed at all.
+        The compiler runs within `compiling`, if it is needed at all. With `many` core modules are
+        made ready for thousands of instances, one at a time, whose output is kept; where a module
+        cannot be, it runs as ever.
         """
+        self.many = many
         self.limits = limits
         self.compiling = compiling
         self.cache = cache or Cache(None)

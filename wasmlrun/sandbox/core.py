@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wasmlrun import nn, wasmtime_c
 from wasmlrun.manifest.grant import Grant, nn_refused, require_nn
@@ -17,6 +19,12 @@ from wasmlrun.support.errors import BadWorker
 from wasmlrun.support.limits import Limits
 from wasmlrun.support.process import memory_in_use
 from wasmlrun.wasi_nn.session import Session
+
+if TYPE_CHECKING:
+    from wasmlrun.sandbox.core_streams import Streams
+
+_MOST_READY = 10_000_000
+"""Elements of a table that is kept ready."""
 
 
 class CoreProgram:
@@ -34,8 +42,7 @@ class CoreProgram:
         if ahead:
             self._engine, self._module = _loaded(path, code, fuel=fuel)
         else:
-            self._engine = wasmtime_c.Engine(fuel=fuel)
-            self._module = _compile(runtime, self._engine, path, code)
+            self._engine, self._module = _compiled(runtime, path, code, fuel=fuel)
         self._epochs = Epochs(self._engine.increment_epoch)
         self._imports = self._module.imports()
         start = self._module.functions().get("_start")
@@ -56,6 +63,7 @@ class CoreProgram:
         """Provide its imports. Raises BadWorker for one that nobody provides."""
         linker, binding = wasmtime_c.Linker(self._engine), nn.CoreBinding()
         linker.define_wasi()
+        streams = self._own_streams(grant, linker) if self._runtime.many else None
         of_nn = [i for i in self._imports if i[0] in nn.MODULES]
         if grant.nn:
             binding.define(linker, of_nn)
@@ -72,7 +80,16 @@ class CoreProgram:
             linked = linker.link(self._module)
         except wasmtime_c.Refused as e:
             raise _mismatch(self._path, sentence(str(e))) from e
-        return LinkedCore(self._engine, self._epochs, linked, self._results, binding)
+        return LinkedCore(self._engine, self._epochs, linked, self._results, binding, streams)
+
+    def _own_streams(self, grant: Grant, linker: wasmtime_c.Linker) -> Streams | None:
+        from wasmlrun.sandbox import core_streams  # only here: commands run few instances
+
+        if not core_streams.suffice(grant, self._imports):
+            return None
+        streams = core_streams.Streams()
+        streams.define(linker)
+        return streams
 
 
 def _refuse(refusal: BadWorker, *_: object) -> int:
@@ -89,13 +106,15 @@ class LinkedCore:
         linked: wasmtime_c.Linked,
         results: int,
         binding: nn.CoreBinding,
+        streams: Streams | None,
     ) -> None:
-        """`results` is how many its `_start` has."""
+        """`results` is how many its `_start` has; without `streams` they are wasmtime's."""
         self._engine = engine
         self._epochs = epochs
         self._linked = linked
         self._results = results
         self._nn = binding
+        self._streams = streams
         self.process_memory_used = 0
 
     @property
@@ -118,10 +137,10 @@ class LinkedCore:
                 fuel=limits.fuel,
             )
             try:
-                core_wasi.give(store, setup, lent)
+                core_wasi.give(store, setup, lent if self._streams is None else None)
             except wasmtime_c.Refused as e:
                 raise CannotMount(sentence(str(e))) from e
-            with self._epochs.limited(clock, store.set_epoch_deadline):
+            with self._epochs.limited(clock, store.set_epoch_deadline), self._writing(setup):
                 self._linked.run(store, self._results)
             failed = False
         except wasmtime_c.Exited as e:
@@ -137,11 +156,25 @@ class LinkedCore:
             lent.wait()
         return 0
 
+    def _writing(self, setup: Setup) -> AbstractContextManager[None]:
+        return self._streams.lent(setup) if self._streams is not None else nullcontext()
+
 
 def _loaded(path: Path, code: bytes, *, fuel: bool) -> tuple[wasmtime_c.Engine, wasmtime_c.Module]:
     from wasmlrun.sandbox import ahead as files  # only here: few workers are compiled ahead
 
     return files.restored(path, files.opened(path, code, fuel=fuel), fuel=fuel)
+
+
+def _compiled(
+    runtime: Runtime, path: Path, code: bytes, *, fuel: bool
+) -> tuple[wasmtime_c.Engine, wasmtime_c.Module]:
+    if runtime.many and runtime.limits.table <= _MOST_READY:
+        engine = wasmtime_c.Engine(fuel=fuel, ready=runtime.limits.table)
+        with suppress(BadWorker):  # it may be what can be run, and cannot be kept ready
+            return engine, _compile(runtime, engine, path, code)
+    engine = wasmtime_c.Engine(fuel=fuel)
+    return engine, _compile(runtime, engine, path, code)
 
 
 def _compile(

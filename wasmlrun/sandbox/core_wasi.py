@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 from ctypes import byref, c_char_p
+from functools import lru_cache
 from typing import Any
 
 from wasmlrun.sandbox.setup import Lent, Setup, Sink
@@ -15,10 +15,11 @@ from wasmlrun.wasmtime_c.registry import Registry
 EIO = 5
 
 
-def give(store: Store, setup: Setup, lent: Lent) -> None:
+def give(store: Store, setup: Setup, lent: Lent | None) -> None:
     """Let the store's instance have what the setup says. Raises Refused.
 
-    The setup's streams are lent: they come back when the store was closed.
+    The setup's streams are lent: they come back when the store was closed. Without `lent` it has
+    neither standard output nor error; somebody else looks after them.
     """
     lib = library()
     config = lib.wasi_config_new()
@@ -31,10 +32,10 @@ def give(store: Store, setup: Setup, lent: Lent) -> None:
     check(lib.wasmtime_context_set_wasi(store.context, config))
 
 
-def _fill(lib: Any, config: int, setup: Setup, lent: Lent) -> None:
+def _fill(lib: Any, config: int, setup: Setup, lent: Lent | None) -> None:
     arguments = _strings(setup.arguments)
-    names = _strings([name for name, _ in setup.environ])
-    values = _strings([value for _, value in setup.environ])
+    names = _strings(tuple(name for name, _ in setup.environ))
+    values = _strings(tuple(value for _, value in setup.environ))
     if not lib.wasi_config_set_argv(config, len(arguments), arguments):
         raise Refused("an argument is no text")
     if not lib.wasi_config_set_env(config, len(names), names, values):
@@ -46,6 +47,15 @@ def _fill(lib: Any, config: int, setup: Setup, lent: Lent) -> None:
         lib.wasm_byte_vec_new(byref(data), len(setup.stdin), setup.stdin)
         # takes ownership of the bytes
         lib.wasi_config_set_stdin_bytes(config, byref(data))
+    if lent is not None:
+        _lend(lib, config, setup, lent)
+    for mount in setup.mounts:
+        host, guest = str(mount.host).encode(), mount.guest.encode()
+        if not lib.wasi_config_preopen_dir(config, host, guest, mount.writable):
+            raise Refused(f"{mount.host} at {mount.guest}")
+
+
+def _lend(lib: Any, config: int, setup: Setup, lent: Lent) -> None:
     for sink, inherit, custom in (
         (setup.stdout, lib.wasi_config_inherit_stdout, lib.wasi_config_set_stdout_custom),
         (setup.stderr, lib.wasi_config_inherit_stderr, lib.wasi_config_set_stderr_custom),
@@ -54,13 +64,10 @@ def _fill(lib: Any, config: int, setup: Setup, lent: Lent) -> None:
             inherit(config)
         else:
             custom(config, _write, _sinks.keep(lent.lend(sink)), _sinks.finalizer)
-    for mount in setup.mounts:
-        host, guest = str(mount.host).encode(), mount.guest.encode()
-        if not lib.wasi_config_preopen_dir(config, host, guest, mount.writable):
-            raise Refused(f"{mount.host} at {mount.guest}")
 
 
-def _strings(texts: Sequence[str]) -> ctypes.Array[c_char_p]:
+@lru_cache(maxsize=64)  # a worker that answers thousands of requests has the same each time
+def _strings(texts: tuple[str, ...]) -> ctypes.Array[c_char_p]:
     return (c_char_p * len(texts))(*(text.encode() for text in texts))
 
 

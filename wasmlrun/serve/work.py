@@ -198,7 +198,7 @@ def _site_worker(path: Path, settings: Mapping[str, Any], base: Host) -> _SiteWo
     limits = with_limits(lowered(Limits(), manifest.limits if manifest else {}), settings["limits"])
     models = preloaded(manifest) if manifest is not None else {}
     host = replace(base, models=models, limits=limits, grant=grant)
-    return _SiteWorker(path, host, host.worker(program).linked(grant))
+    return _SiteWorker(path, host, host.worker(program, many=True).linked(grant))
 
 
 def manifest_of(worker: Path, site: Path, *, allow_outside: bool) -> Manifest | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ctypes import byref, c_void_p
+from typing import Any
 
 from wasmlrun.wasmtime_c.capi import (
     TYPE_OF_FUNCTION,
@@ -16,13 +17,24 @@ from wasmlrun.wasmtime_c.capi import (
 )
 
 _NO_FINALIZER = Finalizer()
+_MEMORY = 1 << 32
+"""Bytes of the largest memory that 32-bit addresses reach."""
+_RESIDENT = 256 << 10
+"""Bytes of a memory that are set to zero for the next instance rather than given back: from about
+here on it is quicker to ask the system for fresh ones."""
 
 
 class Engine(Owned):
     """Compiles modules, and interrupts guests when its epoch ends."""
 
-    def __init__(self, *, fuel: bool = False, target: str | None = None) -> None:
+    def __init__(
+        self, *, fuel: bool = False, target: str | None = None, ready: int | None = None
+    ) -> None:
         """With `fuel` every instruction is counted. `target` names another processor than this.
+
+        With `ready` the memory of one instance is kept, with a table of up to so many elements:
+        instances are made and unmade in a few microseconds, one at a time. Modules that have
+        more than one memory or table are refused then.
 
         Raises Refused for a target that is unknown. The process ends for one that there is no
         compiler for.
@@ -33,12 +45,32 @@ class Engine(Owned):
         lib.wasmtime_config_consume_fuel_set(config, fuel)
         if target is not None:
             check(lib.wasmtime_config_target_set(config, target.encode()))
+        if ready is not None:
+            _keep_ready(lib, config, ready)
         # takes ownership of the configuration
         super().__init__(lib.wasm_engine_new_with_config(config), lib.wasm_engine_delete)
 
     def increment_epoch(self) -> None:
         """End an epoch, and the guests whose deadline it is; from any thread."""
         library().wasmtime_engine_increment_epoch(self.pointer)
+
+
+def _keep_ready(lib: Any, config: int, table: int) -> None:
+    """Tell a configuration to keep what one instance needs."""
+    kept = lib.wasmtime_pooling_allocation_config_new()
+    for name, value in (
+        ("total_core_instances", 1),
+        ("total_memories", 2),  # what references live in takes one of them
+        ("total_tables", 1),
+        ("total_stacks", 0),
+        ("total_gc_heaps", 1),
+        ("max_memory_size", _MEMORY),
+        ("table_elements", table),
+        ("linear_memory_keep_resident", _RESIDENT),
+    ):
+        getattr(lib, f"wasmtime_pooling_allocation_config_{name}_set")(kept, value)
+    lib.wasmtime_pooling_allocation_strategy_set(config, kept)
+    lib.wasmtime_pooling_allocation_config_delete(kept)
 
 
 class Module(Owned):

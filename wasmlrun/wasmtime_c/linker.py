@@ -83,13 +83,21 @@ class Linker(Owned):
         check(library().wasmtime_linker_define_wasi(self.pointer))
 
     def define(
-        self, module: str, name: str, parameters: int, handler: Handler, results: int = 1
+        self,
+        module: str,
+        name: str,
+        parameters: int,
+        handler: Handler,
+        results: int = 1,
+        *,
+        instead: bool = False,
     ) -> None:
         """Define a function of so many i32 parameters, and one i32 result or none.
 
-        Raises Refused when there is one of this name already.
+        Raises Refused when there is one of this name already, unless it comes `instead` of that.
         """
         lib = library()
+        lib.wasmtime_linker_allow_shadowing(self.pointer, instead)
         kind = lib.wasm_functype_new(byref(_i32s(parameters)), byref(_i32s(results)))
         number = _handlers.keep((handler, self._raised))
         names = _sized(module, name)
