@@ -210,7 +210,11 @@ def test_only_its_own_file_touches_a_guests_memory() -> None:
     assert asking == {"wasmtime_c.guest_memory"}
     # what reads it at a guest's word: one binding for each interface
     users = {name for name, path in KNOWN.items() if "GuestMemory" in attributes(path)}
-    assert users - {"wasmtime_c.guest_memory"} == {"wasi_nn.core", "sandbox.http_abi"}
+    assert users - {"wasmtime_c.guest_memory"} == {
+        "wasi_nn.core",
+        "sandbox.http_abi",
+        "sandbox.core_streams",
+    }
 
 
 def test_requests_know_nothing_of_wasi_nn() -> None:
