@@ -247,6 +247,7 @@ def test_wasmtimes_package_is_for_components_and_its_library_for_the_rest() -> N
         "sandbox.ahead",
         "sandbox.ahead_compiler",
         "sandbox.core",
+        "sandbox.core_streams",
         "sandbox.core_wasi",
         "sandbox.http_abi",
         "sandbox.precompile",
