@@ -13,6 +13,8 @@ from wasmlrun.report.on_demand import ReportOnDemand
 from wasmlrun.support.records import Record
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from wasmlrun.pipeline.plan import ClassifyOptions, Plan
     from wasmlrun.pipeline.result import ImageResult
     from wasmlrun.report.reporter import Reporter
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 TOP = 5
 """Predictions that are printed when nobody says how many."""
+SHOWN = 400
+"""Pixels of the longer side of a picture that a terminal shows."""
 
 
 class Wanted(GuestOptions):
@@ -51,6 +55,8 @@ class Telling(Record):
     as_json: bool
     files: Mapping[str, Path | None]
     """Of each form that is written to a file, its path."""
+    show: bool = False
+    """Whether a terminal is shown the pictures too."""
 
 
 class Classification:
@@ -74,7 +80,8 @@ class Classification:
         self._out: Gathered | None = None
         """What the report writes to; it is there when the report is open."""
         self._recorder: Trace | None = None
-        self._fetched: Mapping[str, ImageSource] = {}
+        self._fetched: dict[str, ImageSource] = {}
+        """Pictures that are no files, by name."""
 
     def run(self, trace: Path | None, *, install: bool, ask_server: bool) -> int:
         """Classify them and tell what came of it; the exit code.
@@ -86,7 +93,8 @@ class Classification:
 
     def _run(self, trace: Path | None, install: bool, ask_server: bool) -> int:
         _check_score(self._wanted.min_score)
-        if ask_server and trace is None and self._messages.verbosity <= 0:
+        show = self._telling.show
+        if ask_server and not show and trace is None and self._messages.verbosity <= 0:
             code = self._by_server()
             if code is not None:
                 return code
@@ -124,7 +132,14 @@ class Classification:
             from wasmlrun.pipeline.fetched import fetch_images
 
             with watching(self._messages) as watcher:
-                self._fetched = fetch_images(self._images, watcher)
+                self._fetched.update(fetch_images(self._images, watcher))
+        if self._telling.show:
+            from wasmlrun.report.drawn import ask_terminal
+            from wasmlrun.vision.source import STDIN, ImageFile, KeptImage
+
+            if STDIN in self._images:
+                self._fetched[STDIN] = KeptImage(ImageFile(STDIN))
+            ask_terminal()
 
     def _fence(self) -> Fence:
         from wasmlrun.pipeline.fences import fence_for
@@ -267,13 +282,28 @@ class Classification:
         self._out = Gathered(sys.stdout)
         return open_report(
             # who says how many wants to see so many
-            partial(answer, every=self._wanted.top is not None),
+            partial(answer, every=self._wanted.top is not None, picture=self._picture),
             Asked("classify", "image", self._images),
             self._messages,
             as_json=self._telling.as_json,
             files=self._telling.files,
             stream=self._out,
         )
+
+    def _picture(self, name: str) -> Image | None:
+        """A picture to show, small; None where it is not to be seen."""
+        if not self._telling.show or self._telling.as_json or not sys.stdout.isatty():
+            return None
+        from wasmlrun.support.errors import BadImage
+        from wasmlrun.vision.source import ImageFile
+
+        source = self._fetched.get(name) or ImageFile(name)
+        try:
+            image = source.decoded(at_least=SHOWN)
+        except BadImage:  # gone since it was classified
+            return None
+        image.thumbnail((SHOWN, SHOWN))
+        return image
 
     def _tell_of_death(self, error: WasmlrunError, death: Death, board: Board) -> int | None:
         from wasmlrun.supervisor.stages import Stage

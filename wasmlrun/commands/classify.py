@@ -29,6 +29,7 @@ def classify_images(
     install: bool,
     via: str,
     watch: Path | None,
+    show: bool,
     verbosity: int,
     **rest: object,
 ) -> int:
@@ -40,7 +41,7 @@ def classify_images(
         raise UsageFault("Missing argument 'IMAGE...'", "see wasmlrun classify --help")
     files = report_files(rest)
     wanted = typed(Wanted, {name: value for name, value in rest.items() if name not in files})
-    messages, telling = Messages(verbosity), Telling(as_json, files)
+    messages, telling = Messages(verbosity), Telling(as_json, files, show)
 
     def classify(names: tuple[str, ...]) -> int:
         command = Classification(names, worker, wanted, telling, messages)
@@ -94,6 +95,7 @@ command = Command(
             "N",
         ),
         Option(("--json",), "as_json", "JSON Lines, one object an image.", Flag()),
+        Option(("--show",), "show", "On a terminal, show the picture too.", Flag()),
         *REPORT_FILES,
         Option(
             ("--expect",),

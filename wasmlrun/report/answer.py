@@ -7,10 +7,13 @@ write them. Neither knows the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wasmlrun.support.failure import Failure
 from wasmlrun.support.records import Record
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Columns(Record):
@@ -30,6 +33,8 @@ class Ranking(Record):
 
     title: str
     rows: Sequence[tuple[str, float]]
+    picture: Image | None = None
+    """What they are about, if it is to be seen."""
 
 
 class Verdict(Record):

@@ -49,6 +49,27 @@ class ImageFile(Record):
         return decode.decode(self.encoded(), self.name, at_least=at_least, max_pixels=max_pixels)
 
 
+class KeptImage:
+    """A source that can be read once, kept to be read again."""
+
+    def __init__(self, source: ImageSource) -> None:
+        self.name = source.name
+        self._source = source
+        self._data: bytes | None = None
+
+    def encoded(self) -> bytes:
+        """What the source gave. Raises BadImage."""
+        if self._data is None:
+            self._data = self._source.encoded()
+        return self._data
+
+    def decoded(self, *, at_least: int = 0, max_pixels: int = MAX_PIXELS) -> Image.Image:
+        """Decode that. Raises BadImage."""
+        from wasmlrun.vision import decode
+
+        return decode.decode(self.encoded(), self.name, at_least=at_least, max_pixels=max_pixels)
+
+
 def read_image(name: str) -> bytes:
     """The bytes of an image file, or of standard input for `-`.
 

@@ -53,6 +53,10 @@ class Tables(Renderer):
         console = Console(file=self._stream, highlight=False)
         # not the table's own title, which would be broken at the table's width
         console.print(_text(fitting(ranking.title, console.width), bold=True))
+        if ranking.picture is not None:
+            from wasmlrun.report.drawn import drawn
+
+            console.print(drawn(ranking.picture, console))
         longest = max((len(name) for name, _ in ranking.rows), default=0)
         bar = min(BAR_WIDTH, max(console.width - longest - len("100.0%") - 2, LEAST_BAR))
         table = Table(box=None, pad_edge=False, show_header=False)

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 from wasmlrun.report.answer import Answer, Ranking, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PIL.Image import Image
+
     from wasmlrun.pipeline.result import ImageResult
 
 
@@ -14,8 +18,16 @@ LEAST_SHOWN = 0.0005
 """A lower score would read 0.0 %."""
 
 
-def answer(result: ImageResult, *, every: bool = True) -> Answer:
-    """Its predictions, the highest first; unless `every` a table leaves out those of 0.0 %."""
+def answer(
+    result: ImageResult,
+    *,
+    every: bool = True,
+    picture: Callable[[str], Image | None] = lambda name: None,
+) -> Answer:
+    """Its predictions, the highest first; unless `every` a table leaves out those of 0.0 %.
+
+    `picture` gives the image of a name where it is to be seen.
+    """
     lines = [
         (result.image, p.label, f"{p.score:.4f}", "" if p.index is None else str(p.index))
         for p in result.predictions
@@ -25,7 +37,7 @@ def answer(result: ImageResult, *, every: bool = True) -> Answer:
         for rank, p in enumerate(result.predictions)
         if every or rank == 0 or abs(p.score) >= LEAST_SHOWN
     ]
-    ranking = Ranking(result.image, shown)
+    ranking = Ranking(result.image, shown, picture(result.image))
     return Answer([record(result)], lines, ranking, [_verdict(result)])
 
 
