@@ -30,6 +30,7 @@ SECTIONS = {
         "Use it from Python": "docs/python.md",
         "Serve": "docs/serve.md",
         "Look at a result": "docs/report.md",
+        "Sign models": "docs/signing.md",
         "Engines": "docs/engines.md",
         "More than labels": "docs/infer.md",
         "Pack a model": "docs/tiny.md",

@@ -45,6 +45,7 @@ LAYERS = [
     "binary",
     "supervisor",
     "walls",
+    "trust",
     "support",
 ]
 

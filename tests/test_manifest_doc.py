@@ -42,6 +42,7 @@ TABLES = {
     "classify": f"[classify]\n{WRONG} = 1",
     "infer": f"[infer]\n{WRONG} = 1",
     "limits": f"[limits]\n{WRONG} = 1",
+    "trust": f'[trust]\nkeys = ["k"]\n{WRONG} = 1',
 }
 
 

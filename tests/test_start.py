@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.signed import make_keys
+
+from wasmlrun.trust.keys import read_private
+from wasmlrun.trust.signing import sign
 
 # what costs more to import than it is worth, or is needed for something else
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -51,7 +55,22 @@ def test_a_warm_run_imports_only_what_it_needs(classify: Callable[..., set[str]]
     # the control: the child's imports are seen too
     assert {"PIL.JpegImagePlugin", "wasmlrun.sandbox.core", "wasmlrun.wasmtime_c.linker"} <= modules
     assert not modules & NEEDLESS
-    assert not {m for m in modules if m.startswith(("openvino.", "wasmtime.", "click."))}
+    others = "openvino.", "wasmtime.", "click.", "cryptography", "wasmlrun.trust"
+    assert not {m for m in modules if m.startswith(others)}
+
+
+def test_a_signature_that_was_right_before_costs_no_library(
+    classify: Callable[..., set[str]], colours: Path, tmp_path: Path
+) -> None:
+    keys = make_keys(tmp_path, "key")
+    signature = sign(colours, read_private(keys.private)).signature
+    try:
+        modules = classify("--trusted-key", str(keys.public))
+    finally:
+        signature.unlink()
+    assert "wasmlrun.trust.gate" in modules
+    assert not modules & NEEDLESS
+    assert not {m for m in modules if m.startswith("cryptography")}
 
 
 def test_json_costs_json_alone(classify: Callable[..., set[str]]) -> None:

@@ -100,7 +100,7 @@ class Host(Record):
         With `many` it is made ready for thousands of runs, none of which inherits a stream.
 
         Raises:
-            BadWorker: no such file, no WebAssembly, or not a program.
+            BadWorker: no such file, no WebAssembly, not a program, or not signed as demanded.
         """
         from wasmlrun.sandbox.worker import Worker  # not before an engine is at work
 
@@ -108,7 +108,11 @@ class Host(Record):
             prepare_alarm()
         with span(self.trace, "worker", worker=shown or str(path)):
             compiling = partial(span, self.trace, "compile", worker=shown or str(path))
-            return Worker(Runtime(self.limits, self.cache, compiling, many=many), path)
+            gate = self.grant.gate
+            # an interpreter is wasmlrun's own; its script has passed already
+            admit = gate.admit_worker if gate is not None and not self.grant.interpreter else None
+            runtime = Runtime(self.limits, self.cache, compiling, admit=admit, many=many)
+            return Worker(runtime, path)
 
     def run(
         self,
@@ -142,6 +146,7 @@ class Host(Record):
             limits=self.limits,
             allowed_models=self.grant.allowed_models,
             allowed_backends=self.grant.allowed_backends,
+            gate=self.grant.gate,
             observer=self.trace.observer() if self.trace is not None else None,
             keeping=keeping,
         )

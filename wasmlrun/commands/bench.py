@@ -39,6 +39,9 @@ class Subject(Record):
         found = [self.image]
         for flag, value in given.items():
             found += [flag, str(value)] if value is not None else []
+        for key in self.options.trusted_keys:
+            found += ["--trusted-key", key]
+        found += ["--trusted-worker"] if self.options.trusted_worker else []
         return [*found, "--allow-outside"] if self.options.allow_outside else found
 
 
@@ -128,6 +131,9 @@ def _measured(subject: Subject, runs: int, board: Board, messages: Messages) -> 
             model=subject.model,
             limits=options.limits,
             allow_outside=options.allow_outside,
+            trusted_keys=options.trusted_keys,
+            trusted_worker=options.trusted_worker,
+            cache=cache,
         )
     )
     # no clock from here on: a benchmark takes as long as it takes

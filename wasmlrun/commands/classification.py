@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wasmlrun.report.stdout import Gathered
     from wasmlrun.supervisor.parent import Death
     from wasmlrun.supervisor.stages import Board
+    from wasmlrun.support.cache import Cache
     from wasmlrun.support.errors import WasmlrunError
     from wasmlrun.support.messages import Messages
     from wasmlrun.trace.recorder import Trace
@@ -157,6 +158,7 @@ class Classification:
             cached=not wanted.no_cache,
             device=wanted.device,
             required=wanted.require_isolation,
+            keys=wanted.trusted_keys,
         )
 
     def _by_server(self) -> int | None:
@@ -213,7 +215,7 @@ class Classification:
             from wasmlrun.host import Host
             from wasmlrun.nn import GraphPool
 
-            plan = self._plan()
+            plan = self._plan(cache)
         from wasmlrun.pipeline.per_command import classify
 
         host = Host(GraphPool(engines, board), cache, self._recorder)
@@ -221,7 +223,7 @@ class Classification:
         report = self._report()
         return classify(images, plan, self._options(), host, report, self._messages, deliver)
 
-    def _plan(self) -> Plan:
+    def _plan(self, cache: Cache) -> Plan:
         """Raises WasmlrunError when it cannot be made."""
         from wasmlrun.pipeline.plan import Wishes, make_plan
 
@@ -239,6 +241,9 @@ class Classification:
                 limits=wanted.limits,
                 dirs=wanted.dirs,
                 elsewhere=models_elsewhere(wanted),
+                trusted_keys=wanted.trusted_keys,
+                trusted_worker=wanted.trusted_worker,
+                cache=cache,
             )
         )
 

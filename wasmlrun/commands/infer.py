@@ -78,6 +78,7 @@ def infer_file(
 
             most = wanted.max_pixels or MAX_PIXELS
             configure_process(most)
+            cache = cache_from(wanted.no_cache, messages.detail)
             planned = plan_inference(
                 InferWishes(
                     worker=worker,
@@ -92,9 +93,11 @@ def infer_file(
                     allow_outside=wanted.allow_outside,
                     limits=wanted.limits,
                     elsewhere=elsewhere,
+                    trusted_keys=wanted.trusted_keys,
+                    trusted_worker=wanted.trusted_worker,
+                    cache=cache,
                 )
             )
-            cache = cache_from(wanted.no_cache, messages.detail)
             host = Host(GraphPool(engines_from(wanted, cache, messages), board), cache, recorder)
             report.result(
                 infer(source, inputs, planned, host, messages, max_pixels=most, written_to=output)
@@ -111,6 +114,7 @@ def infer_file(
             cached=not wanted.no_cache,
             device=wanted.device,
             required=wanted.require_isolation,
+            keys=wanted.trusted_keys,
         )
         limits = limits_of(wanted)
         return in_child(work, report, messages, source, recorder, limits=limits, fence=fence)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wasmlrun.commands.clickform import Named, verbosity_options
+from wasmlrun.commands.clickform import Named, verbosity_options, with_options
+from wasmlrun.commands.options import TRUST
 from wasmlrun.models.sources import in_packages
 from wasmlrun.support.errors import EXIT_OK
 from wasmlrun.support.messages import Messages
@@ -25,6 +26,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MODEL = Named("models", files=False)
 HERE = Named("models_here", files=False)
+FILE = click.Path(path_type=Path)
+KEYS = TRUST[0]
+VERIFY_SECONDS = 24 * 3600.0
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 
@@ -201,32 +205,99 @@ def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, st
     return models.described(model, standing.state, standing.folder, standing.entry, info)
 
 
-@command.command("verify", short_help="Compare pulled models with their digests.")
-@click.argument("names", nargs=-1, type=HERE, metavar="[NAME]...")
+@command.command("verify", short_help="Compare models with their digests and signatures.")
+@click.argument("names", nargs=-1, type=Named("models_here"), metavar="[NAME|PATH]...")
+@with_options(KEYS)
+@click.option(
+    "--signature", type=FILE, metavar="FILE", help="Where the signature of the one PATH lies."
+)
 @json_option
 @verbosity_options
-def verify(names: Sequence[str], as_json: bool, verbosity: int) -> int:
-    """Compare every file of pulled models, by default of all, with its sha256."""
-    from wasmlrun.models import store
+def verify(
+    names: Sequence[str],
+    trusted_keys: Sequence[str],
+    signature: Path | None,
+    as_json: bool,
+    verbosity: int,
+) -> int:
+    """Compare every file of models that are here, by default of all, with its sha256.
+
+    With --trusted-key they must be signed, too: every file of a model's folder, or of PATH, a file
+    or a folder of your own, must be as the signature says, and no other may be there.
+    """
+    from wasmlrun.commands.watched import in_child
+    from wasmlrun.models.verification import Wanted, all_here, remedy, verified
+    from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.views import models
-    from wasmlrun.support.errors import BadModel
+    from wasmlrun.support.errors import BadModel, UsageFault
+    from wasmlrun.support.limits import Limits
 
     messages, report = _told(as_json, verbosity)
-    own_shelf = store.default()
+    wanted = Wanted(tuple(map(Path, trusted_keys)), signature)
 
     def one(name: str) -> None:
-        results = own_shelf.verify(name)
+        results = verified(name, wanted)
         report.result(models.answer([models.checked(result) for result in results]))
-        bad = [f"{r.file} is {r.state}" for r in results if r.state != store.OK]
+        bad = [result.fault for result in results if result.fault]
         if bad:
-            raise BadModel(
-                f"model {name}: {', '.join(bad)}", f"fetch it again: wasmlrun models pull {name}"
-            )
+            raise BadModel(f"model {name}: {', '.join(bad)}", remedy(name, wanted))
 
-    chosen = names or [n for n in own_shelf.names() if own_shelf.folder(n).is_dir()]
-    if not chosen:
-        messages.info("no model is pulled")
-    return report.run(lambda: _each(chosen, one, report))
+    def work(_: Board) -> int:
+        if signature is not None and len(names) != 1:
+            raise UsageFault("--signature is of one model", "name one")
+        return _each(names or all_here(), one, report)
+
+    files = [*names, *(str(Path(name).parent) for name in names), signature]
+    fence = fence_for(files=files, keys=trusted_keys)
+    # models are large, and some disks slow
+    limits = Limits(timeout=VERIFY_SECONDS)
+    return report.run(lambda: in_child(work, report, messages, limits=limits, fence=fence))
+
+
+@command.command("sign", short_help="Sign a model with a key of yours.")
+@click.argument("names", nargs=-1, required=True, type=Named("models_here"), metavar="NAME|PATH...")
+@click.option("--key", required=True, type=FILE, metavar="FILE", help="Private key, PEM.")
+@click.option(
+    "--signature",
+    type=FILE,
+    metavar="FILE",
+    help="Where to write the signature of the one PATH. Default: PATH.sig, or model.sig in it.",
+)
+@json_option
+@verbosity_options
+def sign(
+    names: Sequence[str], key: Path, signature: Path | None, as_json: bool, verbosity: int
+) -> int:
+    """Sign a model, a packed worker, any file, or all files of a folder.
+
+    The signature is OpenSSF Model Signing's, as the tool model_signing makes and verifies them.
+
+    \b
+    openssl ecparam -name prime256v1 -genkey -noout -out key.pem
+    openssl ec -in key.pem -pubout -out key.pub
+    wasmlrun models sign net.onnx --key key.pem
+    wasmlrun classify photo.jpg --model net.onnx --trusted-key key.pub
+    """
+    from wasmlrun.models.verification import place_of
+    from wasmlrun.report.views import models
+    from wasmlrun.support.errors import UsageFault
+    from wasmlrun.trust.keys import read_private
+    from wasmlrun.trust.signing import sign as make_signature
+
+    _, report = _told(as_json, verbosity)
+
+    def whole() -> int:
+        if signature is not None and len(names) != 1:
+            raise UsageFault("--signature is of one model", "name one")
+        private = read_private(key)
+
+        def one(name: str) -> None:
+            made = make_signature(place_of(name), private, signature)
+            report.result(models.answer([models.signed(name, made)]))
+
+        return _each(names, one, report)
+
+    return report.run(whole)
 
 
 @command.command("path")

@@ -89,7 +89,24 @@ def _default(limit: Limit) -> str:
     return f"{limit.default // factor}{letter}"
 
 
+TRUST = (
+    Option(
+        ("--trusted-key",),
+        "trusted_keys",
+        "Use only models that this public key has signed; repeatable, one of them is enough.",
+        metavar="FILE",
+        multiple=True,
+    ),
+    Option(
+        ("--trusted-worker",),
+        "trusted_worker",
+        "The worker must be signed with such a key too.",
+        Flag(),
+    ),
+)
+"""Whose models are used; a manifest may demand more."""
 LIMITS = (
+    *TRUST,
     Option(
         ("--allow-outside",),
         "allow_outside",
@@ -168,6 +185,8 @@ class GuestOptions(Record):
     allow_outside: bool = False
     require_isolation: bool = False
     no_cache: bool = False
+    trusted_keys: tuple[str, ...] = ()
+    trusted_worker: bool = False
     limits: Mapping[str, Any] = NOTHING
     """By name; None where the command line says nothing."""
 

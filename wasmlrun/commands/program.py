@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wasmlrun.report.reporter import Reporter
     from wasmlrun.sandbox.outcome import GuestRun
     from wasmlrun.supervisor.stages import Board
+    from wasmlrun.support.cache import Cache
     from wasmlrun.support.messages import Messages
     from wasmlrun.trace.recorder import Trace
     from wasmlrun.walls.child import Fence
@@ -87,6 +88,7 @@ class Program:
             cached=not wanted.no_cache,
             device=wanted.device,
             required=wanted.require_isolation,
+            keys=wanted.trusted_keys,
         )
 
     def _open_report(self) -> Reporter[Answer]:
@@ -105,10 +107,11 @@ class Program:
         from wasmlrun.pipeline.program import run_program
         from wasmlrun.pipeline.protocols import wws
 
-        wanted, plan = self._wanted, self._plan()
+        wanted = self._wanted
+        cache = cache_from(wanted.no_cache, self._messages.detail)
+        plan = self._plan(cache)
         for sentence in plan.raised:
             self._messages.warn(sentence)
-        cache = cache_from(wanted.no_cache, self._messages.detail)
         engines = engines_from(wanted, cache, self._messages)
         host = Host(GraphPool(engines, board), cache, self._recorder)
         request = wanted.request
@@ -122,7 +125,7 @@ class Program:
         )
         return done.exit_code if request is None else _tell_response(done)
 
-    def _plan(self) -> ProgramPlan:
+    def _plan(self, cache: Cache) -> ProgramPlan:
         from wasmlrun.pipeline.program import ProgramWishes, plan_program
 
         wanted = self._wanted
@@ -139,6 +142,9 @@ class Program:
                 input_layout=wanted.input_layout,
                 allow_outside=wanted.allow_outside,
                 limits=wanted.limits,
+                trusted_keys=wanted.trusted_keys,
+                trusted_worker=wanted.trusted_worker,
+                cache=cache,
             ),
             # a program's own output is what it is run for: it is bounded only when asked
             bounded=wanted.request is not None,

@@ -150,6 +150,8 @@ def command(folder: Path | None, verbosity: int, install: bool, **wanted: Any) -
         oneshot=not wanted["no_oneshot"],
         allow_private=[host.lower() for host in wanted["allow_private"]],
         require_isolation=wanted["require_isolation"],
+        trusted_keys=[str(Path(key).absolute()) for key in wanted["trusted_keys"]],
+        trusted_worker=wanted["trusted_worker"],
         limits=limits,
         engine={
             "backend": wanted["backend"],

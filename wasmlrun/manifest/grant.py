@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wasmlrun.manifest.reader import HttpGrant, Manifest, Mount
 from wasmlrun.support.errors import BadWorker, UsageFault
+from wasmlrun.support.model_source import Demand
 from wasmlrun.support.records import NOTHING, Record, replace
+
+if TYPE_CHECKING:
+    from wasmlrun.trust.gate import Gate
 
 
 class Grant(Record):
@@ -23,6 +28,10 @@ class Grant(Record):
     """The only engines that may be used, the preferred first; none is any."""
     allowed_models: tuple[str, ...] | None = None
     """sha256 of the model files that may be loaded; None is any."""
+    demand: Demand | None = None
+    """What the manifest demands to be signed."""
+    gate: Gate | None = None
+    """What models and workers have to pass; None where nobody demands a signature."""
     http: HttpGrant = HttpGrant()
     """Requests that it may send; none unless the command allows it a network."""
     interpreter: bool = False
@@ -44,6 +53,7 @@ def from_manifest(manifest: Manifest) -> Grant:
         layout_said=manifest.nn.input_layout is not None,
         allowed_backends=manifest.nn.engines,
         allowed_models=manifest.nn.allowed_models,
+        demand=manifest.trust,
         said_by=str(manifest.path),
     )
 

@@ -18,6 +18,7 @@ from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadManifest
 from wasmlrun.support.limits import MAX_MANIFEST_BYTES
 from wasmlrun.support.limits import TABLE as LIMITS
+from wasmlrun.support.model_source import Demand
 from wasmlrun.support.paths import exists, is_dir
 from wasmlrun.support.records import NOTHING, Record, defaults
 
@@ -36,6 +37,7 @@ KEYS: Final = (
     "infer",
     "limits",
     "data",
+    "trust",
 )
 NN_KEYS: Final = ("allowed_backends", "preload_models", "input_layout", "allowed_models")
 SCORES: Final = ("auto", "probabilities", "logits")
@@ -147,6 +149,8 @@ class Manifest(Record):
     """What `[limits]` says, by the names of `wasmlrun.support.limits.Limits`."""
     only_for_serve: tuple[str, ...] = ()
     """Tables that `serve` obeys and that mean nothing to other commands."""
+    trust: Demand | None = None
+    """`[trust]`: the keys of which one must have signed the models."""
     within: Path | None = None
     """The folder that no path in it may lead out of; None is anywhere."""
 
@@ -265,6 +269,7 @@ class _Reader:
             infer=self._table(data, "infer") if "infer" in data else None,
             limits=self._limits(self._table(data, "limits")),
             only_for_serve=tuple(only_for_serve),
+            trust=self._trust(data),
             within=self._within,
         )
 
@@ -345,6 +350,22 @@ class _Reader:
                 f"wasmlrun models lock {self._path} writes it",
             )
         return tuple(digest.removeprefix("sha256:") for digest in digests)
+
+    def _trust(self, data: dict[str, Any]) -> Demand | None:
+        if "trust" not in data:
+            return None
+        table = self._table(data, "trust")
+        self._known(table, "trust.", ("keys", "worker"))
+        keys = table.get("keys")
+        if not isinstance(keys, list) or not keys:
+            raise self._fault(
+                "trust.keys", "must be a list of key files", 'write keys = ["./release.pub"]'
+            )
+        files = tuple(self._path_at({"keys": key}, "keys", "trust.") for key in keys)
+        worker = table.get("worker", False)
+        if not isinstance(worker, bool):
+            raise self._fault("trust.worker", "must be true or false")
+        return Demand(files, str(self._path), worker, self._within)
 
     def _limits(self, table: dict[str, Any]) -> dict[str, Any]:
         self._known(table, "limits.", tuple(LIMITS))

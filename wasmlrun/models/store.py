@@ -43,6 +43,7 @@ from wasmlrun.support import bundled
 from wasmlrun.support.errors import BadModel, ShelfFailed, UsageFault
 from wasmlrun.support.filelock import exclusive
 from wasmlrun.support.model_source import ModelSource, read_model
+from wasmlrun.support.records import replace as replaced
 from wasmlrun.support.userdata import DATA_DIR, data_dir
 
 ENTRY: Final = "entry.toml"
@@ -55,6 +56,7 @@ INCOMPLETE: Final = "incomplete"
 OK: Final = "ok"
 MISSING: Final = "missing"
 DAMAGED: Final = "damaged"
+_BUNDLED_DIGESTS = "SHA256SUMS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,19 @@ class Checked:
     model: str
     file: str
     state: str
-    """`ok`, `missing` or `damaged`."""
+    """`ok`, `missing` or `damaged`; of signatures, `changed` or `not signed` too."""
     expected: str | None
     found: str | None
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, for people; empty where nothing is."""
+        if self.state == OK:
+            return ""
+        told = f"{self.file} is {self.state}"
+        if self.expected is None or self.found is None:
+            return told
+        return f"{told}: its sha256 is {self.found}, not {self.expected}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +121,24 @@ def bundled_entry() -> Entry | None:
         licence="Apache-2.0",
         task=CLASSIFICATION,
     )
+
+
+def verify_bundled() -> list[Checked]:
+    """Compare the bundled model with the list of digests that travels with it.
+
+    Raises:
+        ShelfFailed: the model or its list is not there, or cannot be read.
+    """
+    name = bundled.DEFAULT_MODEL
+    folder = bundled.model(name)
+    if folder is None:
+        raise ShelfFailed(f"model {name} is missing", "install wasmlrun again")
+    with _told(folder):
+        text = (folder / _BUNDLED_DIGESTS).read_text(encoding="utf-8", errors="replace")
+        pairs = [line.split() for line in text.splitlines()]
+        if not pairs or any(len(pair) != 2 for pair in pairs):
+            raise ShelfFailed(f"{folder / _BUNDLED_DIGESTS} is damaged", "install wasmlrun again")
+        return [_check(name, folder / f, RemoteFile(f, "", None, d)) for d, f in pairs]
 
 
 def default(environ: Mapping[str, str] = os.environ) -> Shelf:
@@ -199,7 +229,8 @@ class Shelf:
             labels = folder / entry.labels.name
             with _told(labels):
                 _compare(labels, entry.labels, sha256_of(labels), entry)
-        return name, source, read_manifest(manifest)
+        settings = read_manifest(manifest)
+        return name, replaced(source, demand=settings.trust), settings
 
     def pull(self, name: str, transfer: Transfer, watcher: Watcher) -> Placed:
         """Fetch a model, or what is missing or damaged of one that is here.

@@ -26,10 +26,12 @@ def fence_for(
     cached: bool = True,
     device: str | None = None,
     required: bool = False,
+    keys: Iterable[str] = (),
 ) -> Fence:
     """The walls of a command that was given these.
 
-    Files are readable themselves, a model with what stands beside it under its name, a manifest
+    Files and `keys` are readable themselves, a model with what stands beside it under its name
+    and with its signature, a manifest
     with its whole folder. Only folders that the manifest or the command line makes writable can be
     written. There is no network: a manifest's requests are granted to nobody here, only by `serve`.
     """
@@ -43,10 +45,11 @@ def fence_for(
         writing.append(root)
     for name in (*models, value("model").text):
         if name is not None:
-            reading += _of_a_model(name)
+            reading += [*_of_a_model(name), *_signatures_of(name)]
+    reading += map(Path, keys)
     found = _manifest_of(worker, manifest)
     if worker is not None:
-        reading.append(Path(worker))
+        reading += [Path(worker), *_signatures_of(str(worker))]
     for text in dirs:
         from wasmlrun.manifest.mounts import parse_mount  # few command lines need it
 
@@ -86,6 +89,15 @@ def _of_a_model(text: str) -> list[Path]:
     if is_file(settings):  # it may name labels in its folder
         return [path, path.parent]
     return [path, path.with_suffix(".bin")]
+
+
+def _signatures_of(text: str) -> list[Path]:
+    """Where the signature of a file lies, if it has one; a folder's is inside."""
+    _, equals, file = text.partition("=")
+    path = Path(file if equals and not exists(Path(text)) else text)
+    if not path.name or is_dir(path):
+        return []
+    return [path.with_name(path.name + ".sig"), path.with_name("model.sig")]
 
 
 def _writable_in(path: Path, asked: Sequence[str], allow_outside: bool) -> list[Path]:

@@ -21,7 +21,9 @@ from wasmlrun.pipeline.plan import (
     models_elsewhere,
     preloaded,
 )
+from wasmlrun.pipeline.trusted import with_gate
 from wasmlrun.support import bundled
+from wasmlrun.support.cache import Cache
 from wasmlrun.support.errors import BadManifest, UsageFault
 from wasmlrun.support.limits import Limits, lowered, raised, with_limits
 from wasmlrun.support.paths import exists
@@ -49,6 +51,9 @@ class InferWishes(Record):
     allow_outside: bool = False
     limits: Mapping[str, Any] = NOTHING
     elsewhere: Sequence[Named] = ()
+    trusted_keys: Sequence[str] = ()
+    trusted_worker: bool = False
+    cache: Cache | None = None
 
 
 class InferPlan(Record):
@@ -76,12 +81,21 @@ def plan_inference(wishes: InferWishes) -> InferPlan:
         grant = replace(
             grant, allowed_backends=nn.allowed_backends, allowed_models=nn.allowed_models
         )
+    if manifest is not None:
+        grant = replace(grant, demand=manifest.trust)
     grant = with_writable(
         replace(grant, mounts=parse_mounts(wishes.dirs, grant.mounts)), wishes.writable
     )
+    models |= models_elsewhere(wishes.elsewhere, allow_outside=wishes.allow_outside)
+    grant = with_gate(
+        grant,
+        [*models.values(), source],
+        wishes.trusted_keys,
+        worker=wishes.trusted_worker,
+        cache=wishes.cache,
+    )
     worker, grant = interpreted(worker, grant)
     asked = manifest.limits if manifest is not None else {}
-    elsewhere = models_elsewhere(wishes.elsewhere, allow_outside=wishes.allow_outside)
     settings = read_settings([beside, manifest], wishes.chosen, wishes.kind, wishes.labels)
     return InferPlan(
         Plan(
@@ -91,7 +105,7 @@ def plan_inference(wishes: InferWishes) -> InferPlan:
             None,
             name,
             source,
-            {**models, **elsewhere},
+            models,
             arguments=wishes.arguments,
             limits=with_limits(lowered(Limits(), asked), wishes.limits),
             raised=tuple(raised(Limits(), asked)),

@@ -13,7 +13,9 @@ from wasmlrun.manifest.grant import Grant, from_manifest, with_writable
 from wasmlrun.manifest.mounts import parse_mounts
 from wasmlrun.manifest.reader import Classify, Manifest, Mount, read_manifest
 from wasmlrun.models.preferred import default_model
+from wasmlrun.pipeline.trusted import with_gate
 from wasmlrun.support import bundled
+from wasmlrun.support.cache import Cache
 from wasmlrun.support.errors import BadManifest, BadModel, BadWorker
 from wasmlrun.support.limits import MAX_PIXELS, Limits, lowered, raised, with_limits
 from wasmlrun.support.model_source import ModelSource, read_model
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from wasmlrun.host import Host
     from wasmlrun.pipeline.foreign import Named
     from wasmlrun.pipeline.program import ProgramPlan
+    from wasmlrun.trust.gate import Gate
 
 
 class Wishes(Record):
@@ -44,6 +47,12 @@ class Wishes(Record):
     dirs: Sequence[str] = ()
     elsewhere: Sequence[Named] = ()
     """Models that options of other hosts name; without `model` the first is the model."""
+    trusted_keys: Sequence[str] = ()
+    """Files of keys, of which one must have signed each model."""
+    trusted_worker: bool = False
+    """Whether the worker must be signed too."""
+    cache: Cache | None = None
+    """Where it is remembered that a signature is right."""
 
 
 class ClassifyOptions(Record):
@@ -107,6 +116,12 @@ def make_plan(wishes: Wishes) -> Plan:
         from wasmlrun.pipeline.private_copies import with_private_copies
 
         grant = replace(grant, mounts=with_private_copies(grant.mounts))
+    known = [*plan.models.values(), *([plan.source] if plan.source is not None else [])]
+    grant = with_gate(
+        grant, known, wishes.trusted_keys, worker=wishes.trusted_worker, cache=wishes.cache
+    )
+    if grant.gate is not None and not grant.nn:
+        plan = _as_signed(plan, grant.gate)
     worker, grant = interpreted(plan.worker, grant)
     limits = with_limits(lowered(Limits(), manifest.limits if manifest else {}), wishes.limits)
     return replace(
@@ -166,7 +181,10 @@ def interpreted(worker: Path, grant: Grant) -> tuple[Path, Grant]:
         return worker, grant
     from wasmlrun.toolkit import interpreters
 
-    given = {**grant.environ, **interpreters.handed_over(worker)}
+    script = interpreters.handed_over(worker)
+    if grant.gate is not None:
+        grant.gate.admit_script(worker, script[interpreters.VARIABLE])
+    given = {**grant.environ, **script}
     return interpreters.runtime_of(worker), replace(
         grant, environ=given, interpreter=True, shown=worker.name
     )
@@ -237,6 +255,21 @@ def _packed(worker: Path) -> Plan:
         )
     name = described.model
     return Plan(worker, Grant(), settings, described.labels, name, None, shown_model=name)
+
+
+def _as_signed(plan: Plan, gate: Gate) -> Plan:
+    """A packed worker's plan, made of the bytes that were signed and not of the file's."""
+    from wasmlrun.tiny import description
+
+    # one that was compiled ahead is sealed, with what it says of itself
+    if plan.worker.suffix != ".wasm" or not description.is_packed(plan.worker):
+        return plan
+    from wasmlrun.sandbox.worker import read_program
+
+    code = read_program(plan.worker)
+    gate.admit_worker(plan.worker, code)
+    described = description.understood(code, plan.worker)
+    return replace(plan, settings=described.settings or plan.settings, labels=described.labels)
 
 
 def _with_given_model(wishes: Wishes, worker: Path, manifest: Manifest) -> Plan:
@@ -348,7 +381,8 @@ def _model_at(
     manifest = None
     if is_file(beside):
         manifest = read_manifest(beside, allow_outside=allow_outside, within=folder)
-    source = read_model(path, allow_outside=allow_outside)
+    demand = manifest.trust if manifest is not None else None
+    source = replace(read_model(path, allow_outside=allow_outside), demand=demand)
     return path.stem if not is_dir(path) else path.name, source, manifest
 
 

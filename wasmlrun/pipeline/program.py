@@ -20,8 +20,10 @@ from wasmlrun.pipeline.plan import (
     preloaded,
 )
 from wasmlrun.pipeline.protocols import wws
+from wasmlrun.pipeline.trusted import with_gate
 from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.outcome import GuestRun, explain
+from wasmlrun.support.cache import Cache
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.limits import Limits, exceeded, lowered, raised, with_limits
 from wasmlrun.support.messages import Messages
@@ -51,6 +53,12 @@ class ProgramWishes(Record):
     input_layout: str | None = None
     allow_outside: bool = False
     limits: Mapping[str, Any] = NOTHING
+    trusted_keys: Sequence[str] = ()
+    """Files of keys, of which one must have signed each model."""
+    trusted_worker: bool = False
+    """Whether the program must be signed too."""
+    cache: Cache | None = None
+    """Where it is remembered that a signature is right."""
 
 
 class ProgramPlan(Record):
@@ -77,17 +85,27 @@ def plan_program(wishes: ProgramWishes, *, bounded: bool) -> ProgramPlan:
     )
     usual = Limits() if bounded else replace(Limits(), output=None)
     asked = found.limits if found else {}
-    path, grant = interpreted(
-        path,
-        grant_of(
-            found,
-            wishes.dirs,
-            wishes.variables,
-            wishes.writable,
-            wishes.input_layout,
-            no_nn=wishes.no_nn,
-        ),
+    grant = grant_of(
+        found,
+        wishes.dirs,
+        wishes.variables,
+        wishes.writable,
+        wishes.input_layout,
+        no_nn=wishes.no_nn,
     )
+    models = {
+        **(preloaded(found) if found else {}),
+        **named_models(wishes.models, allow_outside=wishes.allow_outside),
+        **models_elsewhere(wishes.elsewhere, allow_outside=wishes.allow_outside),
+    }
+    grant = with_gate(
+        grant,
+        models.values(),
+        wishes.trusted_keys,
+        worker=wishes.trusted_worker,
+        cache=wishes.cache,
+    )
+    path, grant = interpreted(path, grant)
     if bounded and found is not None and found.classify is None:
         from wasmlrun.pipeline.private_copies import with_private_copies
 
@@ -95,11 +113,7 @@ def plan_program(wishes: ProgramWishes, *, bounded: bool) -> ProgramPlan:
     return ProgramPlan(
         path,
         grant,
-        {
-            **(preloaded(found) if found else {}),
-            **named_models(wishes.models, allow_outside=wishes.allow_outside),
-            **models_elsewhere(wishes.elsewhere, allow_outside=wishes.allow_outside),
-        },
+        models,
         with_limits(lowered(usual, asked), wishes.limits),
         tuple(raised(usual, asked)),
     )

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 
 from wasmlrun.support.cache import Cache
 from wasmlrun.support.limits import Limits
@@ -158,14 +159,16 @@ class Runtime:
         cache: Cache | None = None,
         compiling: Callable[[], AbstractContextManager[None]] = nullcontext,
         *,
+        admit: Callable[[Path, bytes], None] | None = None,
         many: bool = False,
     ) -> None:
         """Only with a limit of fuel are instructions counted, and may an instance have another.
 
-        The compiler runs within `compiling`, if it is needed at all. With `many` core modules are
-        made ready for thousands of instances, one at a time, whose output is kept; where a module
-        cannot be, it runs as ever.
+        The compiler runs within `compiling`, if it is needed at all; `admit` is asked before about a
+        program's file and bytes. With `many` core modules are made ready for thousands of
+        instances, one at a time, whose output is kept; where a module cannot be, it runs as ever.
         """
+        self.admit = admit
         self.many = many
         self.limits = limits
         self.compiling = compiling

@@ -215,15 +215,22 @@ class LinkedWorker:
         return WorkerFailed(f"worker {self._name} trapped: {why}")
 
 
-def _program(runtime: Runtime, path: Path) -> Program:
+def read_program(path: Path) -> bytes:
+    """The bytes of a worker's file. Raises BadWorker."""
     try:
-        code = beneath.read(path, MAX_WORKER_BYTES)
+        return beneath.read(path, MAX_WORKER_BYTES)
     except FileNotFoundError:
         raise BadWorker(f"worker {path} does not exist") from None
     except IsADirectoryError:
         raise BadWorker(f"worker {path} is a folder", "name the .wasm file in it") from None
     except OSError as e:
         raise BadWorker(f"worker {path} cannot be read: {e.strerror}") from e
+
+
+def _program(runtime: Runtime, path: Path) -> Program:
+    code = read_program(path)
+    if runtime.admit is not None:
+        runtime.admit(path, code)
     # imported when needed, to start faster
     if code.startswith(CORE):
         from wasmlrun.sandbox.core import CoreProgram

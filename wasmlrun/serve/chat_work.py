@@ -20,7 +20,9 @@ from wasmlrun.engines.language import (
 )
 from wasmlrun.engines.protocol import EngineError, NoEngineError
 from wasmlrun.host import EngineChoice, Host
+from wasmlrun.manifest.grant import Grant
 from wasmlrun.pipeline.plan import find_model
+from wasmlrun.pipeline.trusted import with_gate
 from wasmlrun.serve.chat_text import Speech
 from wasmlrun.supervisor.channel import EMPTY, Message
 from wasmlrun.supervisor.child import Handler
@@ -53,6 +55,7 @@ class Chats:
         self._limits = limits
         self._context_tokens = int(settings["context"])
         self._host = Host.of_choice(cast("EngineChoice", settings), board, messages)
+        self._trusted_keys = settings["trusted_keys"]
         self._graphs = [self._loaded(model) for model in settings["models"]]
         self._open: _Conversation | None = None
 
@@ -71,6 +74,7 @@ class Chats:
 
     def _loaded(self, name: str) -> ChatGraph:
         _, source, _ = find_model(name)
+        with_gate(Grant(), [source], self._trusted_keys, cache=self._host.cache)
         engines = self._host.graphs.engines
         try:
             with self._host.board.doing(Stage.MODEL, name):

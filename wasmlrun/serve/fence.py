@@ -26,11 +26,12 @@ def fence_of(
     models: Sequence[Mapping[str, Any]],
     engine: Mapping[str, Any],
     *,
+    keys: Sequence[str] = (),
     required: bool,
 ) -> Fence:
     """The walls of a child that serves these; with `required` one without them is an error."""
     usual = {"cached": bool(engine["cache"]), "device": engine["device"]}
-    reaches: list[Reach | None] = [fence_for(**usual).reach]
+    reaches: list[Reach | None] = [fence_for(keys=keys, **usual).reach]
     for model in models:
         manifest = model.get("manifest")
         fence = fence_for(

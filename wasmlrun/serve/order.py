@@ -37,6 +37,10 @@ class Order(Record):
     allow_private: Sequence[str] = ()
     require_isolation: bool = False
     """Whether a child that cannot be walled in is an error."""
+    trusted_keys: Sequence[str] = ()
+    """Keys of which one must have signed every model."""
+    trusted_worker: bool = False
+    """Whether workers must be signed too."""
     limits: Mapping[str, Any] = NOTHING
     engine: Mapping[str, Any] = NOTHING
     """`backend`, `device`, `strict_device`, `precision`, `cache`."""

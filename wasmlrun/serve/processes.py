@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from wasmlrun.serve import chat_work, work
 from wasmlrun.serve.fence import fence_of
 from wasmlrun.serve.order import Order
+from wasmlrun.serve.site import SiteSettings
 from wasmlrun.supervisor.channel import Message
 from wasmlrun.supervisor.child import Child
 from wasmlrun.support.limits import MIB, Limits, with_limits
 from wasmlrun.support.messages import Messages, printable
+from wasmlrun.walls.child import Fence
 
 MAX_ANSWER = 256 * MIB
 """Bytes of a child's answer."""
@@ -27,6 +31,7 @@ def worker_child(order: Order, messages: Messages) -> Child:
         "site": str(order.site.folder) if order.site is not None else "",
         "allow_outside": order.site.allow_outside if order.site is not None else False,
         "allow_private": list(order.allow_private),
+        **_trust(order),
         "models": [{k: v for k, v in m.items() if k != "name"} for m in order.models],
         "limits": {**order.limits, "timeout": order.timeout},
         "threads": max(1, processors // order.processes),
@@ -41,7 +46,7 @@ def worker_child(order: Order, messages: Messages) -> Child:
         calls=order.recycle,
         hear=lambda text: messages.info(printable(text.rstrip("\n"))),
         memory=with_limits(Limits(), order.limits).process_memory,
-        fence=fence_of(order.site, order.models, order.engine, required=order.require_isolation),
+        fence=_fence(order, order.site, order.models),
     )
 
 
@@ -51,6 +56,7 @@ def chat_child(order: Order, messages: Messages) -> Child:
         "folder": str(Path.cwd()),
         "models": [chat["model"] for chat in order.chats],
         "context": order.context,
+        **_trust(order),
         "limits": dict(order.limits),
         **order.engine,
     }
@@ -62,5 +68,15 @@ def chat_child(order: Order, messages: Messages) -> Child:
         most=MAX_ANSWER,
         hear=lambda text: messages.info(printable(text.rstrip("\n"))),
         memory=with_limits(Limits(), order.limits).process_memory,
-        fence=fence_of(None, order.chats, order.engine, required=order.require_isolation),
+        fence=_fence(order, None, order.chats),
+    )
+
+
+def _trust(order: Order) -> dict[str, object]:
+    return {"trusted_keys": list(order.trusted_keys), "trusted_worker": order.trusted_worker}
+
+
+def _fence(order: Order, site: SiteSettings | None, models: Sequence[Mapping[str, Any]]) -> Fence:
+    return fence_of(
+        site, models, order.engine, keys=order.trusted_keys, required=order.require_isolation
     )

@@ -25,6 +25,7 @@ from wasmlrun.pipeline.plan import (
     preloaded,
 )
 from wasmlrun.pipeline.program import response_of
+from wasmlrun.pipeline.trusted import with_gate
 from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.worker import LinkedWorker
 from wasmlrun.supervisor.channel import EMPTY, Message
@@ -93,7 +94,10 @@ class Work:
         for name in ("manifest", "labels"):
             if name in given:
                 given[name] = Path(given[name])
-        plan = make_plan(Wishes(**given, limits=self._settings["limits"]))
+        given |= {
+            name: self._settings[name] for name in ("trusted_keys", "trusted_worker", "limits")
+        }
+        plan = make_plan(Wishes(**given, cache=self._host.cache))
         for sentence in plan.raised:
             self._messages.warn(sentence)
         host = hosted(plan, self._host)
@@ -194,9 +198,16 @@ def _site_worker(path: Path, settings: Mapping[str, Any], base: Host) -> _SiteWo
             # Wasm Workers Server told engines so whatever the dims said
             nhwc_input=manifest.nn.input_layout != "nchw",
         )
+    models = preloaded(manifest) if manifest is not None else {}
+    grant = with_gate(
+        grant,
+        models.values(),
+        settings["trusted_keys"],
+        worker=settings["trusted_worker"],
+        cache=base.cache,
+    )
     program, grant = interpreted(path, grant)
     limits = with_limits(lowered(Limits(), manifest.limits if manifest else {}), settings["limits"])
-    models = preloaded(manifest) if manifest is not None else {}
     host = replace(base, models=models, limits=limits, grant=grant)
     return _SiteWorker(path, host, host.worker(program, many=True).linked(grant))
 

@@ -83,6 +83,19 @@ def known_formats() -> str:
     )
 
 
+class Demand(Record):
+    """Somebody's wish that one of these keys has signed what is loaded."""
+
+    keys: tuple[Path, ...]
+    """Files of public keys."""
+    said_by: str
+    """Who wishes it, for people: a manifest or an option."""
+    worker: bool = False
+    """Whether every worker must be signed, and not only those that hold their model."""
+    within: Path | None = None
+    """The folder that the keys must lie in; None is anywhere."""
+
+
 class ModelSource(Record):
     """A model's parts: the bytes of each file in the order that WASI-NN's builders have.
 
@@ -95,6 +108,10 @@ class ModelSource(Record):
     parts: tuple[bytes, ...]
     target: str | None = None
     """The execution target (cpu, gpu, tpu, auto) that whoever named the model wants for it."""
+    files: tuple[Path, ...] = ()
+    """Where the parts came from; none where they came as bytes."""
+    demand: Demand | None = None
+    """What the manifest beside the model demands of it."""
 
     @cached_property
     def digests(self) -> tuple[str, ...]:
@@ -185,8 +202,8 @@ def read_model(
                 f"an {row.title} is two files, NAME{row.suffixes[0]} and NAME{row.weights}, "
                 "in one folder",
             )
-        return ModelSource(encoding, (data, _read(weights, beside)))
-    return ModelSource(encoding, (data,))
+        return ModelSource(encoding, (data, _read(weights, beside)), files=(path, weights))
+    return ModelSource(encoding, (data,), files=(path,))
 
 
 def _read(path: Path, within: Path | None) -> bytes:

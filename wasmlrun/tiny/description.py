@@ -89,11 +89,23 @@ def read(path: Path) -> Description:
     Raises:
         BadWorker: it has none, or one that is not understood.
     """
+    try:
+        data = _start_of(path, 2 * _MOST)
+    except OSError as e:
+        raise _not_understood(path, e) from e
+    return understood(data, path)
+
+
+def understood(data: bytes, path: Path) -> Description:
+    """The description in a packed module's first bytes, or in all of them.
+
+    Raises:
+        BadWorker: there is none, or one that is not understood.
+    """
     import json
     import zlib
 
     try:
-        data = _start_of(path, 2 * _MOST)
         name, content, at = _section(data, len(_HEADER))
         if name != _ABOUT:
             raise ValueError("it does not begin with a description")
@@ -107,12 +119,16 @@ def read(path: Path) -> Description:
             labels = text.split("\n") if text else None
         found = Description(about, labels)
         _checked(found)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, zlib.error) as e:
-        raise BadWorker(
-            f"worker {path} says it is packed, and what it says is not understood: {e}",
-            "pack the model again: wasmlrun pack MODEL -o " + path.name,
-        ) from e
+    except (ValueError, KeyError, TypeError, IndexError, zlib.error) as e:
+        raise _not_understood(path, e) from e
     return found
+
+
+def _not_understood(path: Path, error: Exception) -> BadWorker:
+    return BadWorker(
+        f"worker {path} says it is packed, and what it says is not understood: {error}",
+        "pack the model again: wasmlrun pack MODEL -o " + path.name,
+    )
 
 
 def _checked(found: Description) -> None:

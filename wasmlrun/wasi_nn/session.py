@@ -30,6 +30,7 @@ from wasmlrun.wasi_nn.graphs import GraphPool
 
 if TYPE_CHECKING:
     from wasmlrun.engines.language import LanguageGraph
+    from wasmlrun.trust.gate import Gate
     from wasmlrun.wasi_nn.conversation import Conversation
 
 
@@ -86,6 +87,7 @@ class Session:
         limits: Limits | None = None,
         allowed_models: Collection[str] | None = None,
         allowed_backends: Sequence[str] = (),
+        gate: Gate | None = None,
         observer: Observer | None = None,
         keeping: bool = False,
     ) -> None:
@@ -93,8 +95,8 @@ class Session:
         pictures are H×W×C although their dims say N,C,H,W, as hosts before mid-2024 had it;
         without, `interleaved` is asked whether those of one tensor are. With `allowed_models`,
         every file of a model must have one of these sha256; with `allowed_backends`, only these
-        engines are used. With `keeping` every output that was fetched stays in `outputs`, not only
-        the last.
+        engines are used; with `gate`, models must be signed as it says. With `keeping` every output
+        that was fetched stays in `outputs`, not only the last.
         """
         self._pool = pool
         self._models = models
@@ -103,6 +105,7 @@ class Session:
         self._limits = limits or Limits()
         self._allowed_models = allowed_models
         self._allowed_backends = allowed_backends
+        self._gate = gate
         self.observer = observer
         self._loaded: list[Graph] = []
         self._next_handle = 1
@@ -381,6 +384,11 @@ class Session:
         if len(self._loaded) >= self._limits.graphs:
             raise exceeded("graphs", self._limits.graphs, "the guest loads one more")
         check_allowed(source, self._allowed_models, what)
+        if self._gate is not None:
+            try:
+                self._gate.admit_model(source, f"{what}: the guest's model")
+            except BadModel as e:
+                raise NnError(NnErrno.INVALID_ARGUMENT, e.message, model=True) from e
         try:
             engine = self._pool.engines.choose(source.encoding, self._allowed_backends)
         except NoEngineError as e:

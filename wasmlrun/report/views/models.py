@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wasmlrun.models.catalogue import Entry
     from wasmlrun.models.info import ModelInfo, PortInfo
     from wasmlrun.models.store import Checked
+    from wasmlrun.trust.signing import Signed
 
 NO_ENGINE = "none of wasmlrun's; for programs that bring their own"
 OWN = "added by you"
@@ -103,6 +104,17 @@ def checked(result: Checked) -> Line:
         "found": result.found,
     }
     return record, (result.model, result.file, result.state)
+
+
+def signed(name: str, made: Signed) -> Line:
+    """A signature that was made."""
+    record = {
+        "name": name,
+        "signature": str(made.signature),
+        "key": f"sha256:{made.key}",
+        "files": [{"file": file, "sha256": digest} for file, digest in made.files],
+    }
+    return record, (name, str(made.signature), f"sha256:{made.key}")
 
 
 def described(
