@@ -222,7 +222,8 @@ def test_the_old_hosts_layout_is_said_by_the_manifest(
         (
             "zzz = 1",
             "zzz is not a known key",
-            "known here: name, version, vars, features, folders, classify, infer, limits, data, trust",
+            "known here: name, version, vars, features, folders, classify, infer, limits, data, "
+            "trust",
         ),
         ("[classify]\nlabel = 1", "classify.label is not a known key", None),
         (

@@ -164,8 +164,8 @@ class Runtime:
     ) -> None:
         """Only with a limit of fuel are instructions counted, and may an instance have another.
 
-        The compiler runs within `compiling`, if it is needed at all; `admit` is asked before about a
-        program's file and bytes. With `many` core modules are made ready for thousands of
+        The compiler runs within `compiling`, if it is needed at all; `admit` is asked before about
+        a program's file and bytes. With `many` core modules are made ready for thousands of
         instances, one at a time, whose output is kept; where a module cannot be, it runs as ever.
         """
         self.admit = admit
