@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from wasmlrun.inference.settings import read_settings
+from wasmlrun.manifest.manifest import Classify
 from wasmlrun.manifest.reader import (
     COLORS,
     DTYPES,
@@ -15,7 +16,6 @@ from wasmlrun.manifest.reader import (
     PROTOCOLS,
     RESIZES,
     SCORES,
-    Classify,
     read_manifest,
 )
 from wasmlrun.support.errors import BadManifest

@@ -12,11 +12,11 @@ from wasmlrun.api import settings
 from wasmlrun.commands import classify, run
 from wasmlrun.commands.reader import Choice, Command, Option
 
-# how answers are written, what a person is asked, a server that is warm already, and how other
-# hosts' command lines say `model` and `models`
+# how answers are written and shown, what arrives later, what a person is asked, a server that is
+# warm already, and how other hosts' command lines say `model` and `models`
 NOT_HERE = {
     *("as_json", "junit", "trace", "quiet", "verbosity", "install", "via", "raw"),
-    *("nn_preload", "wasmtime"),
+    *("nn_preload", "wasmtime", "show", "watch"),
 }
 # what a call is given instead
 OF_A_CALL = {"images", "request", "body"}

@@ -29,7 +29,7 @@ from fuzz.mutate import mutated, mutated_text
 from fuzz.target import ACCEPTED, REFUSED, Broken, Target
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.manifest.grant import Grant
-from wasmlrun.manifest.reader import Mount
+from wasmlrun.manifest.manifest import Mount
 from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.worker import Runtime, Worker
 from wasmlrun.supervisor.stages import Board

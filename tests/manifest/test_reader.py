@@ -9,14 +9,9 @@ import pytest
 
 from wasmlrun.engines import registry
 from wasmlrun.manifest.grant import from_manifest, with_writable
-from wasmlrun.manifest.reader import (
-    Classify,
-    Manifest,
-    Mount,
-    Preload,
-    check_folders,
-    read_manifest,
-)
+from wasmlrun.manifest.manifest import Classify, Manifest, Mount, Preload
+from wasmlrun.manifest.mounts import check_folders
+from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.support.errors import BadManifest, UsageFault
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wasmlrun.manifest.reader import Classify, read_manifest
+from wasmlrun.manifest.manifest import Classify
+from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.models.catalogue import (
     CLASSIFICATION,
     Entry,

@@ -10,7 +10,7 @@ import pytest
 from kit.core_guests import EXIT_7
 from kit.models_by_hand import write_colours
 
-from wasmlrun.manifest.reader import Classify
+from wasmlrun.manifest.manifest import Classify
 from wasmlrun.pipeline.plan import Wishes, make_plan, named_models
 from wasmlrun.support.errors import BadManifest, BadModel, UsageFault, WasmlrunError
 from wasmlrun.support.model_source import Encoding

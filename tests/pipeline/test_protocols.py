@@ -12,7 +12,7 @@ import pytest
 from kit.core_guests import f32s
 
 from wasmlrun.engines.protocol import Port
-from wasmlrun.manifest.reader import Classify
+from wasmlrun.manifest.manifest import Classify
 from wasmlrun.pipeline.protocols import tensor, wws
 from wasmlrun.sandbox.outcome import GuestRun, explain
 from wasmlrun.support.errors import BadFile, BadModel, WorkerFailed

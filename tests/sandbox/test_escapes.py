@@ -22,7 +22,7 @@ from wasmlrun.diagnose.escapes import (
     Escape,
     Script,
 )
-from wasmlrun.manifest.reader import Mount
+from wasmlrun.manifest.manifest import Mount
 from wasmlrun.support.errors import BadWorker, LimitExceeded
 
 PERM, ROFS, NOTCAPABLE, NOENT, BADF = 63, 69, 76, 44, 8

@@ -14,7 +14,7 @@ import pytest
 import wasmtime
 
 from wasmlrun.manifest.grant import Grant
-from wasmlrun.manifest.reader import HttpGrant
+from wasmlrun.manifest.manifest import HttpGrant
 from wasmlrun.sandbox import http_requests
 from wasmlrun.sandbox.http_requests import HttpFault, Request, addresses_of, is_public, sender
 from wasmlrun.sandbox.worker import Runtime, Worker

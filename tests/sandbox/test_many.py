@@ -10,7 +10,7 @@ import pytest
 from kit.core_guests import printing, program
 
 from wasmlrun.manifest.grant import Grant
-from wasmlrun.manifest.reader import Mount
+from wasmlrun.manifest.manifest import Mount
 from wasmlrun.sandbox import core_streams
 from wasmlrun.sandbox.outcome import GuestRun
 from wasmlrun.sandbox.worker import LinkedWorker, Runtime, Worker

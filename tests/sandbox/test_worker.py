@@ -16,7 +16,7 @@ from kit.wasi_guests import BADF, CAT, NN_GUEST, NOTCAPABLE, PERM, opening, stri
 from wasmlrun import wasmtime_c
 from wasmlrun.engines.pool import EnginePool
 from wasmlrun.manifest.grant import Grant
-from wasmlrun.manifest.reader import Mount
+from wasmlrun.manifest.manifest import Mount
 from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.outcome import GuestRun
 from wasmlrun.sandbox.worker import Runtime, Worker

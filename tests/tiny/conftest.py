@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from kit.needs import needs
 
-from wasmlrun.manifest.reader import Classify
+from wasmlrun.manifest.manifest import Classify
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.model_source import source_of
 from wasmlrun.tiny.pack import Order, Packed, pack

@@ -16,7 +16,7 @@ from PIL import Image
 from tiny.conftest import Packer
 
 from wasmlrun.engines.protocol import Port
-from wasmlrun.manifest.reader import Classify
+from wasmlrun.manifest.manifest import Classify
 from wasmlrun.support.tensor import DType
 from wasmlrun.vision import decode
 from wasmlrun.vision.preprocess import resolve, to_tensor

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from wasmlrun.engines.protocol import Port
-from wasmlrun.manifest.reader import Classify
+from wasmlrun.manifest.manifest import Classify
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.tensor import DType
 from wasmlrun.vision.preprocess import InputSpec, guess_layout, resolve, scale_to, to_tensor

@@ -19,7 +19,7 @@ from kit.models_by_hand import COLOURS, write_colours
 from kit.outcome import Outcome
 from PIL import Image
 
-from wasmlrun.manifest.reader import Classify, Mount
+from wasmlrun.manifest.manifest import Classify, Mount
 from wasmlrun.pipeline.protocols import tensor
 from wasmlrun.sandbox.hints import remedy, was_refused
 from wasmlrun.sandbox.outcome import GuestRun

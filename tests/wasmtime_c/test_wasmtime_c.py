@@ -301,7 +301,7 @@ def test_a_stream_that_fails_is_an_error_for_the_guest_alone(
 
 
 def test_a_folder_that_is_not_there_cannot_be_given(tmp_path: Path) -> None:
-    from wasmlrun.manifest.reader import Mount
+    from wasmlrun.manifest.manifest import Mount
 
     store = Store(Engine())
     mount = Mount(tmp_path / "none", "/none")

@@ -16,8 +16,8 @@ from wasmlrun.api.pictures import picture_of
 from wasmlrun.api.result import Completed, Result
 from wasmlrun.api.settings import ApiSettings
 from wasmlrun.pipeline.result import ImageResult
+from wasmlrun.supervisor.answering import Handler, Say
 from wasmlrun.supervisor.channel import Message
-from wasmlrun.supervisor.child import Handler, Say
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.errors import WorkerFailed
 from wasmlrun.support.limits import MAX_PIXELS
@@ -30,7 +30,7 @@ WORKER, PROGRAM = "worker", "program"
 
 
 def begin(opening: Message, board: Board, say: Say) -> Handler:
-    """What a child of this kind does; see `wasmlrun.supervisor.child`. Raises WasmlrunError."""
+    """What a child of this kind does; see `wasmlrun.supervisor.answering`. Raises WasmlrunError."""
     # one thing at a time, so that a crash has one culprit
     board.careful = True
     kind, settings = opening.head["kind"], opening.head["settings"]

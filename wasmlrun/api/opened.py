@@ -17,7 +17,7 @@ from wasmlrun.pipeline.result import ImageResult
 from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.outcome import GuestRun
 from wasmlrun.sandbox.worker import LinkedWorker
-from wasmlrun.supervisor.child import Say
+from wasmlrun.supervisor.answering import Say
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.limits import MAX_PIXELS, Limits, exceeded
 from wasmlrun.support.messages import Messages

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from PIL import Image
 
+from wasmlrun.supervisor.answering import Handler, Say
 from wasmlrun.supervisor.channel import Message
-from wasmlrun.supervisor.child import Handler, Say
 from wasmlrun.supervisor.stages import Board, Stage
 from wasmlrun.support.limits import MAX_PIXELS
 from wasmlrun.vision.decode import configure_process
@@ -33,7 +33,7 @@ def picture_of(message: Message) -> ImageSource:
 
 
 def begin(opening: Message, board: Board, say: Say) -> Handler:
-    """What a child does that makes thumbnails; see `wasmlrun.supervisor.child`."""
+    """What a child does that makes thumbnails; see `wasmlrun.supervisor.answering`."""
     configure_process(MAX_PIXELS)
 
     def answer(message: Message) -> Message:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Any, Literal
 
 from wasmlrun.api.calls import PROGRAM
 from wasmlrun.api.result import Completed
+from wasmlrun.api.served import Served
 from wasmlrun.api.serving import serving
 from wasmlrun.api.settings import checked
 from wasmlrun.support.limits import Limits
@@ -17,7 +17,7 @@ from wasmlrun.support.records import NOTHING
 AnyPath = str | os.PathLike[str]
 
 
-class Program:
+class Program(Served):
     """A program, compiled once; each run is a fresh instance. Threads may share it.
 
     Arguments mean what the options of `wasmlrun run` mean. Close it, or use it in a `with` block.
@@ -77,11 +77,6 @@ class Program:
             ),
         )
 
-    def prepare(self) -> Program:
-        """Compile it now instead of with the first run. Raises what `run` does."""
-        self._serving.prepare()
-        return self
-
     def run(self, arguments: Sequence[str] = (), *, stdin: bytes | str = b"") -> Completed:
         """Run it to its end; whatever exit code it ends with is a result.
 
@@ -97,20 +92,3 @@ class Program:
         import asyncio
 
         return await asyncio.to_thread(self.run, arguments, stdin=stdin)
-
-    def close(self) -> None:
-        """End it. Runs that come later raise ValueError; so do those that go on in a process,
-        which ends, while those in threads are waited for.
-        """
-        self._serving.close()
-
-    def __enter__(self) -> Program:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

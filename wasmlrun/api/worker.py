@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from wasmlrun.api.calls import WORKER
 from wasmlrun.api.result import Result
+from wasmlrun.api.served import Served
 from wasmlrun.api.serving import serving
 from wasmlrun.api.settings import checked
 from wasmlrun.support.errors import WasmlrunError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 AnyPath = str | os.PathLike[str]
 
 
-class Worker:
+class Worker(Served):
     """A worker in the sandbox, its model loaded once, for any number of pictures.
 
     All arguments may be left out and mean what the options of `wasmlrun classify` mean. Nothing
@@ -100,15 +100,6 @@ class Worker:
             ),
         )
 
-    def prepare(self) -> Worker:
-        """Compile the worker and load the model now instead of with the first picture.
-
-        Raises:
-            WasmlrunError: as `classify`.
-        """
-        self._serving.prepare()
-        return self
-
     def classify(self, image: ImageLike, *, name: str | None = None) -> Result:
         """The answer for one picture: a path, the bytes of a file, a PIL image, or a numpy array
         of uint8 as height × width × 3 in RGB (× 4 with alpha, or height × width in grey).
@@ -161,23 +152,6 @@ class Worker:
             finally:
                 for future in waiting:
                     future.cancel()
-
-    def close(self) -> None:
-        """End it. Calls that come later raise ValueError; so do those that run in a process,
-        which ends, while those in threads are waited for.
-        """
-        self._serving.close()
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _one(self, image: ImageLike, errors: str) -> Result | WasmlrunError:
         try:

@@ -64,7 +64,8 @@ def command(
     report = silent(messages)
 
     def work(board: Board) -> None:
-        from wasmlrun.manifest.reader import Classify, read_manifest
+        from wasmlrun.manifest.manifest import Classify
+        from wasmlrun.manifest.reader import read_manifest
         from wasmlrun.pipeline.plan import find_model
         from wasmlrun.tiny.pack import Order, pack
         from wasmlrun.toolkit.toolchains.installer import Installer

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from wasmlrun.manifest.grant import Grant
-from wasmlrun.manifest.reader import Mount
+from wasmlrun.manifest.manifest import Mount
 from wasmlrun.support.errors import BadWorker, LimitExceeded, WasmlrunError
 from wasmlrun.support.limits import MIB, Limits
 from wasmlrun.support.records import replace

@@ -13,7 +13,8 @@ from wasmlrun.binary import module as binary
 from wasmlrun.binary.component import MAGIC, NotUnderstood
 from wasmlrun.binary.module import ComponentFile, CoreModule
 from wasmlrun.diagnose import suggest
-from wasmlrun.manifest.reader import Manifest, read_manifest
+from wasmlrun.manifest.manifest import Manifest
+from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.sandbox import import_origins
 from wasmlrun.supervisor.stages import Board, Stage
 from wasmlrun.support import beneath

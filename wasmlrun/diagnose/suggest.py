@@ -59,7 +59,7 @@ def for_program(path: Path, code: bytes, facts: ProgramFacts) -> str:
 
 def for_model(path: Path, info: ModelInfo) -> str:
     """A manifest to stand beside a model, for --model."""
-    from wasmlrun.manifest.reader import Classify
+    from wasmlrun.manifest.manifest import Classify
     from wasmlrun.support.errors import BadModel
     from wasmlrun.vision.preprocess import resolve
 

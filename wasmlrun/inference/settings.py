@@ -15,7 +15,7 @@ from wasmlrun.inference.kinds import InputKind, OutputKind
 from wasmlrun.inference.options import Options, check_known, read_options
 from wasmlrun.inference.outputs import OUTPUTS
 from wasmlrun.inference.outputs import kind_of as output_kind
-from wasmlrun.manifest.reader import Classify, Manifest
+from wasmlrun.manifest.manifest import Classify, Manifest
 from wasmlrun.support.errors import BadManifest, UsageFault
 from wasmlrun.support.records import NOTHING, Record, defaults
 from wasmlrun.vision.labels import read_labels

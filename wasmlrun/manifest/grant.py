@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wasmlrun.manifest.reader import HttpGrant, Manifest, Mount
+from wasmlrun.manifest.manifest import HttpGrant, Manifest, Mount
 from wasmlrun.support.errors import BadWorker, UsageFault
 from wasmlrun.support.model_source import Demand
 from wasmlrun.support.records import NOTHING, Record, replace

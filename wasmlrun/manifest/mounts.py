@@ -1,13 +1,13 @@
-"""Folders that the command line gives a guest: `--dir HOST:GUEST[:rw]`."""
+"""Folders that a guest gets: `--dir HOST:GUEST[:rw]`, and whether they can be mounted together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from wasmlrun.manifest.reader import Mount, check_folders
+from wasmlrun.manifest.manifest import Mount
 from wasmlrun.support.errors import BadFile, BadManifest, UsageFault
-from wasmlrun.support.paths import exists
+from wasmlrun.support.paths import exists, is_dir
 
 
 def parse_mount(text: str) -> Mount:
@@ -44,3 +44,30 @@ def parse_mounts(texts: Sequence[str], already: Sequence[Mount]) -> tuple[Mount,
     except BadManifest as e:
         raise UsageFault(e.message, e.hint) from e
     return mounts
+
+
+def check_folders(mounts: Iterable[Mount], where: str) -> None:
+    """Every mount is an existing folder and has a guest path of its own.
+
+    Raises:
+        BadManifest: naming the first mount that is not.
+    """
+    seen: dict[str, Path] = {}
+    for mount in mounts:
+        if not exists(mount.host):
+            raise BadManifest(
+                f"folder {mount.host}, to be mounted at {mount.guest}, does not exist",
+                f"create it or correct {where}",
+            )
+        if not is_dir(mount.host):
+            raise BadManifest(
+                f"{mount.host}, to be mounted at {mount.guest}, is a file, not a folder",
+                f"name its folder in {where}",
+            )
+        guest = mount.guest.rstrip("/") or "/"
+        if guest in seen:
+            raise BadManifest(
+                f"two folders on one guest path: {seen[guest]} and {mount.host} at {mount.guest}",
+                f"give each its own path in {where}",
+            )
+        seen[guest] = mount.host

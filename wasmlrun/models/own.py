@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from wasmlrun.manifest.reader import Classify, read_manifest
+from wasmlrun.manifest.manifest import Classify
+from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.models.catalogue import Entry, RemoteFile, file_name
 from wasmlrun.models.connection import Transfer
 from wasmlrun.models.download import Watcher

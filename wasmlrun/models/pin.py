@@ -10,7 +10,8 @@ import re
 import tomllib
 from pathlib import Path
 
-from wasmlrun.manifest.reader import Manifest, read_manifest
+from wasmlrun.manifest.manifest import Manifest
+from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.support.errors import BadManifest
 from wasmlrun.support.model_source import SUFFIXES, ModelSource, read_model
 from wasmlrun.support.paths import is_file

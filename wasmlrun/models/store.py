@@ -20,7 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from wasmlrun.manifest.reader import Classify, Manifest, read_manifest
+from wasmlrun.manifest.manifest import Classify, Manifest
+from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.models import own
 from wasmlrun.models.catalogue import (
     CLASSIFICATION,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from wasmlrun.inference.settings import Settings, read_settings
 from wasmlrun.manifest.grant import Grant, from_manifest, with_writable
+from wasmlrun.manifest.manifest import Classify, Manifest
 from wasmlrun.manifest.mounts import parse_mounts
-from wasmlrun.manifest.reader import Classify, Manifest
 from wasmlrun.pipeline.plan import (
     Plan,
     Wishes,

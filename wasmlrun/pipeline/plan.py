@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from wasmlrun.manifest.grant import Grant, from_manifest, with_writable
+from wasmlrun.manifest.manifest import Classify, Manifest, Mount
 from wasmlrun.manifest.mounts import parse_mounts
-from wasmlrun.manifest.reader import Classify, Manifest, Mount, read_manifest
 from wasmlrun.models.preferred import default_model
 from wasmlrun.pipeline.trusted import with_gate
 from wasmlrun.support import bundled
@@ -193,10 +193,10 @@ def interpreted(worker: Path, grant: Grant) -> tuple[Path, Grant]:
 def find_manifest(wishes: Wishes, worker: Path) -> Manifest | None:
     """The manifest that was named, or that stands beside a worker that was named."""
     if wishes.manifest is not None:
-        return read_manifest(wishes.manifest, allow_outside=wishes.allow_outside)
+        return _read(wishes.manifest, allow_outside=wishes.allow_outside)
     beside = worker.with_suffix(".toml")
     if wishes.worker is not None and is_file(beside):
-        return read_manifest(beside, allow_outside=wishes.allow_outside, within=worker.parent)
+        return _read(beside, allow_outside=wishes.allow_outside, within=worker.parent)
     return None
 
 
@@ -380,7 +380,7 @@ def _model_at(
         folder, beside = path.parent, path.with_suffix(".toml")
     manifest = None
     if is_file(beside):
-        manifest = read_manifest(beside, allow_outside=allow_outside, within=folder)
+        manifest = _read(beside, allow_outside=allow_outside, within=folder)
     demand = manifest.trust if manifest is not None else None
     source = replace(read_model(path, allow_outside=allow_outside), demand=demand)
     return path.stem if not is_dir(path) else path.name, source, manifest
@@ -463,3 +463,10 @@ def _on_host(guest_path: str, manifest: Manifest) -> Path:
 
 def _is_bundled(worker: Path) -> bool:
     return worker == bundled.worker(worker.stem)
+
+
+def _read(path: Path, *, allow_outside: bool, within: Path | None = None) -> Manifest:
+    """Raises BadManifest for one that cannot be read."""
+    from wasmlrun.manifest.reader import read_manifest  # most command lines have none
+
+    return read_manifest(path, allow_outside=allow_outside, within=within)

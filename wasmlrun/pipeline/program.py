@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wasmlrun.manifest.grant import Grant, from_manifest, with_writable
+from wasmlrun.manifest.manifest import Manifest
 from wasmlrun.manifest.mounts import parse_mounts
-from wasmlrun.manifest.reader import Manifest
 from wasmlrun.pipeline.passed_on import PassedOn
 from wasmlrun.pipeline.plan import (
     Wishes,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from wasmlrun.manifest.reader import Mount
+from wasmlrun.manifest.manifest import Mount
 
 _KEPT = 4096
 # in the words of libc, Rust, Go, Python and JavaScript; WASI's numbers are 2 EACCES, 63 EPERM,

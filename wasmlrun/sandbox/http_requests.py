@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from wasmlrun.manifest.reader import HttpGrant
+from wasmlrun.manifest.manifest import HttpGrant
 from wasmlrun.support.records import Record
 
 KINDS = (

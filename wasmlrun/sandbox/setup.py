@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Sequence
 
 from wasmlrun.manifest.grant import Grant
-from wasmlrun.manifest.reader import Mount
+from wasmlrun.manifest.manifest import Mount
 from wasmlrun.support.errors import LimitExceeded, UsageFault
 from wasmlrun.support.limits import exceeded
 from wasmlrun.support.records import Record

@@ -24,8 +24,8 @@ from wasmlrun.manifest.grant import Grant
 from wasmlrun.pipeline.plan import find_model
 from wasmlrun.pipeline.trusted import with_gate
 from wasmlrun.serve.chat_text import Speech
+from wasmlrun.supervisor.answering import Handler
 from wasmlrun.supervisor.channel import EMPTY, Message
-from wasmlrun.supervisor.child import Handler
 from wasmlrun.supervisor.stages import Board, Stage
 from wasmlrun.support.errors import BadModel, UsageFault
 from wasmlrun.support.limits import Limits, with_limits
@@ -37,7 +37,7 @@ STOP, LENGTH = "stop", "length"
 
 
 def begin(opening: Message, board: Board, say: Callable[[str], None]) -> Handler:
-    """What a child of this kind does; see `wasmlrun.supervisor.child`. Raises WasmlrunError."""
+    """What a child of this kind does; see `wasmlrun.supervisor.answering`. Raises WasmlrunError."""
     board.careful = True
     settings = opening.head
     os.chdir(settings["folder"])

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from wasmlrun.manifest.reader import Manifest
+from wasmlrun.manifest.manifest import Manifest
 from wasmlrun.pipeline.fences import fence_for
 from wasmlrun.serve.site import SiteSettings
 from wasmlrun.serve.site_routes import find_routes

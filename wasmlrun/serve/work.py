@@ -13,7 +13,8 @@ from typing import Any, cast
 
 from wasmlrun.host import EngineChoice, Host
 from wasmlrun.manifest.grant import Grant, from_manifest
-from wasmlrun.manifest.reader import Manifest, read_manifest
+from wasmlrun.manifest.manifest import Manifest
+from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.pipeline.loading import Loading
 from wasmlrun.pipeline.per_image import Classifier
 from wasmlrun.pipeline.plan import (
@@ -28,8 +29,8 @@ from wasmlrun.pipeline.program import response_of
 from wasmlrun.pipeline.trusted import with_gate
 from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.worker import LinkedWorker
+from wasmlrun.supervisor.answering import Handler
 from wasmlrun.supervisor.channel import EMPTY, Message
-from wasmlrun.supervisor.child import Handler
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.limits import MAX_PIXELS, Limits, exceeded, lowered, with_limits
@@ -46,7 +47,7 @@ KEPT_WORKERS = 64
 
 
 def begin(opening: Message, board: Board, say: Callable[[str], None]) -> Handler:
-    """What a child of this kind does; see `wasmlrun.supervisor.child`. Raises WasmlrunError."""
+    """What a child of this kind does; see `wasmlrun.supervisor.answering`. Raises WasmlrunError."""
     # one thing at a time, so that a crash has one culprit
     board.careful = True
     settings = opening.head

@@ -9,7 +9,6 @@ and the next call starts another child.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -19,28 +18,19 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
-from wasmlrun.supervisor.blame import error_of, with_place_for_files
+from wasmlrun.supervisor import answering
+from wasmlrun.supervisor.answering import BUG, ERROR, SAID
+from wasmlrun.supervisor.blame import error_of
 from wasmlrun.supervisor.channel import EMPTY, Channel, Closed, Malformed, Message
 from wasmlrun.supervisor.parent import GRACE, Death, clean_up_after
 from wasmlrun.supervisor.stages import Board, shared_memory
-from wasmlrun.support import tempfiles
-from wasmlrun.support.errors import EXIT_BUG, EXIT_TERMINATED, WasmlrunError, WorkerFailed
-from wasmlrun.support.failure import error_from, failure_of
-from wasmlrun.support.process import bound_memory
-from wasmlrun.walls.child import Fence, stand
-from wasmlrun.walls.reach import Reach
-
-Say = Callable[[str], None]
-"""Tells the owner something while a call runs."""
-Handler = Callable[[Message], Message]
-"""Answers a call, in the child. What it raises is raised again where the call was made."""
-
-_ERROR, _BUG, _SAID = "error", "bug", "said"
+from wasmlrun.support.errors import WasmlrunError, WorkerFailed
+from wasmlrun.support.failure import error_from
+from wasmlrun.walls.child import Fence
+from wasmlrun.walls.plain import plain
 
 
 class Child:
@@ -78,7 +68,7 @@ class Child:
         self._most = most
         self._calls = calls
         self._hear = hear
-        self._bounds = Message({"memory": memory, "fence": _plain(fence)})
+        self._bounds = Message({"memory": memory, "fence": plain(fence)})
         self._lock = threading.Lock()
         self._running: _Running | None = None
         self._closed = False
@@ -173,13 +163,13 @@ class Child:
             raise self._death(running, self._opening_timeout, timed_out=False) from None
 
     def _understood(self, answer: Message) -> Message:
-        said = answer.head.get(_SAID)
+        said = answer.head.get(SAID)
         if isinstance(said, str):
             self._hear(said)
-        bug = answer.head.get(_BUG)
+        bug = answer.head.get(BUG)
         if bug is not None:
             raise RuntimeError(f"a bug in wasmlrun: {bug}")
-        error = answer.head.get(_ERROR)
+        error = answer.head.get(ERROR)
         if error is not None:
             raise error_from(error)
         return answer
@@ -216,7 +206,7 @@ class _Running:
             self.board = Board(memory)
             descriptors = (theirs.fileno(), memory, alive)
             start = f"begin({module!r}, {', '.join(map(str, descriptors))})"
-            code = f"from {__name__} import begin; {start}"
+            code = f"from {answering.__name__} import begin; {start}"
             # the first is where the program started: it may be the current folder, and is then
             # replaced by one that has no modules
             first, *others = [place or os.devnull for place in sys.path]
@@ -272,105 +262,3 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
-
-
-# --- walls, on their way to the child -----------------------------------------------------------
-
-
-def _plain(fence: Fence | None) -> dict[str, object] | None:
-    if fence is None:
-        return None
-    reach = fence.reach
-    return {
-        "required": fence.required,
-        "reach": None
-        if reach is None
-        else {
-            "reading": [str(place.absolute()) for place in reach.reading],
-            "writing": [str(place.absolute()) for place in reach.writing],
-            "anywhere": reach.anywhere,
-            "network": reach.network,
-            "graphics": reach.graphics,
-        },
-    }
-
-
-def _fence_from(plain: Mapping[str, Any]) -> Fence:
-    told = plain["reach"]
-    if told is None:
-        return Fence(None, plain["required"])
-    places = {name: tuple(map(Path, told[name])) for name in ("reading", "writing")}
-    return Fence(Reach(**{**told, **places}), plain["required"])
-
-
-# --- in the child -------------------------------------------------------------------------------
-
-
-def begin(module: str, end: int, memory: int, alive: int) -> None:
-    """What the child does: answer until its owner is gone. Never returns."""
-    # a terminal's Ctrl-C reaches both, and the owner acts on it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # a terminal may be set to stop groups in the background that write to it
-    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-    board = Board(memory)
-    channel = Channel(socket.socket(fileno=end))
-    said: list[str] = []
-    try:
-        bounds, opening = channel.receive(sys.maxsize).head, channel.receive(sys.maxsize)
-        answer: Handler | None = None
-
-        def opened(message: Message) -> Message:
-            nonlocal answer
-            _bound(bounds)
-            # walls are those of one thread and of what it starts: not before they stand
-            threading.Thread(target=_end_with_owner, args=(alive,), daemon=True).start()
-            answer = importlib.import_module(module).begin(message, board, said.append)
-            return EMPTY
-
-        _answer(channel, opened, opening, said)
-        while answer is not None:
-            _answer(channel, answer, channel.receive(sys.maxsize), said)
-    except Closed:
-        pass
-    # without unloading the engines
-    os._exit(EXIT_TERMINATED)
-
-
-def _bound(bounds: Mapping[str, Any]) -> None:
-    """Raises UsageFault when a wall that is required cannot stand."""
-    if bounds["memory"] is not None:
-        bound_memory(bounds["memory"])
-    if bounds["fence"] is not None:
-        tempfiles.settle()
-        stand(with_place_for_files(_fence_from(bounds["fence"])))
-
-
-_MOST_SAID = 1 << 16
-
-
-def _answer(channel: Channel, handler: Handler, message: Message, said: list[str]) -> None:
-    head: dict[str, object] = {}
-    parts: tuple[bytes | bytearray | memoryview, ...] = ()
-    try:
-        answer = handler(message)
-        head, parts = dict(answer.head), answer.parts
-    except WasmlrunError as error:
-        head = {_ERROR: failure_of(error).plain()}
-    except MemoryError:
-        os._exit(EXIT_BUG)  # nothing in here can be relied on
-    except Exception as error:  # noqa: BLE001 - raised again where the call was made
-        import traceback
-
-        head = {_BUG: "".join(traceback.format_exception(error))}
-    if said:
-        head[_SAID] = "".join(said)[:_MOST_SAID]
-        said.clear()
-    channel.send(Message(head, parts))
-
-
-def _end_with_owner(alive: int) -> None:
-    """The pipe's other end is only the owner's."""
-    with suppress(OSError):
-        os.read(alive, 1)
-    clean_up_after(os.getpid())
-    os._exit(EXIT_TERMINATED)

@@ -14,7 +14,7 @@ from typing import Any
 
 from wasmlrun import __version__
 from wasmlrun.engines.protocol import Port
-from wasmlrun.manifest.reader import Classify
+from wasmlrun.manifest.manifest import Classify
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.support.tensor import DType

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import wasmlrun
 from wasmlrun.engines import registry
-from wasmlrun.manifest.reader import Classify
+from wasmlrun.manifest.manifest import Classify
 from wasmlrun.support.errors import BadWorker
 from wasmlrun.support.model_source import Encoding, ModelSource
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from wasmlrun.manifest.reader import Classify
+from wasmlrun.manifest.manifest import Classify
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.records import Record
 from wasmlrun.support.tensor import DType, Tensor, describe

@@ -7,12 +7,11 @@ package, which imports numpy. Header files: `litert/c/` in LiteRT's repository.
 from __future__ import annotations
 
 import ctypes
-import importlib.util
-import sys
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int, c_int32, c_int64, c_size_t, c_void_p
 from pathlib import Path
 from typing import Any
 
+from wasmlrun.engines import wheel
 from wasmlrun.engines.protocol import EngineError, OutOfMemoryError
 
 MAX_RANK = 8
@@ -116,7 +115,7 @@ class Library:
     """The loaded library. Calls raise EngineError with what their status means."""
 
     def __init__(self) -> None:
-        self._dll = ctypes.CDLL(str(_find()))
+        self._dll = ctypes.CDLL(str(_library()))
         try:
             for name, arguments in _CHECKED.items():
                 function = getattr(self._dll, f"LiteRt{name}")
@@ -161,18 +160,10 @@ class Library:
 
 
 def library_identity() -> str:
-    """What tells this LiteRT from any other: name, size and time of its library."""
-    path = _find()
-    about = path.stat()
-    return f"{path.name}-{about.st_size}-{about.st_mtime_ns}"
+    """What tells this LiteRT from any other."""
+    return wheel.identity(_library())
 
 
-def _find() -> Path:
-    spec = importlib.util.find_spec("ai_edge_litert")
-    if spec is None or not spec.submodule_search_locations:
-        raise EngineError("the ai-edge-litert package is not installed")
-    folder = Path(next(iter(spec.submodule_search_locations)))
-    name = {"win32": "LiteRt.dll", "darwin": "libLiteRt.dylib"}.get(sys.platform, "libLiteRt.so")
-    if not (folder / name).is_file():
-        raise EngineError(f"LiteRT's C library is missing from {folder}: its wheel is too old")
-    return folder / name
+def _library() -> Path:
+    names = {"linux": "libLiteRt.so", "darwin": "libLiteRt.dylib", "win32": "LiteRt.dll"}
+    return wheel.library("ai_edge_litert", "LiteRT's C library", "", names)

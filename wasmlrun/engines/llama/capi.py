@@ -9,7 +9,6 @@ after a look at whether they are what they were when this was written. Header: `
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import os
 from ctypes import (
     CFUNCTYPE,
@@ -29,6 +28,7 @@ from ctypes import (
 from pathlib import Path
 from typing import Any
 
+from wasmlrun.engines import wheel
 from wasmlrun.engines.protocol import EngineError
 
 _ROOM = 1024
@@ -179,11 +179,5 @@ def load() -> ctypes.CDLL:
 
 
 def _library() -> Path:
-    spec = importlib.util.find_spec("xllamacpp")
-    if spec is None or spec.origin is None:
-        raise EngineError("the package xllamacpp is not installed")
-    folder = Path(spec.origin).parent
-    found = [*folder.glob("xllamacpp*.so"), *folder.glob("xllamacpp*.pyd")]
-    if not found:
-        raise EngineError(f"llama.cpp's library is missing from {folder}")
-    return found[0]
+    names = {"linux": "xllamacpp*.so", "win32": "xllamacpp*.pyd"}
+    return wheel.library("xllamacpp", "llama.cpp's library", "", names)

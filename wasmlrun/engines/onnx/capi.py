@@ -9,12 +9,11 @@ change"); what is called here has its place in it below.
 from __future__ import annotations
 
 import ctypes
-import importlib.util
-import sys
 from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_uint32, c_void_p
 from pathlib import Path
 from typing import Any
 
+from wasmlrun.engines import wheel
 from wasmlrun.engines.protocol import EngineError, OutOfMemoryError
 
 API_VERSION = 16
@@ -86,7 +85,7 @@ class Library:
     """The loaded library. Calls raise EngineError with ONNX Runtime's own message."""
 
     def __init__(self) -> None:
-        dll = ctypes.CDLL(str(_find()))
+        dll = ctypes.CDLL(str(_library()))
         dll.OrtGetApiBase.restype = POINTER(_ApiBase)
         base = dll.OrtGetApiBase().contents
         self.version: str = base.get_version().decode()
@@ -142,23 +141,14 @@ class Library:
 
 
 def library_identity() -> str:
-    """What tells this ONNX Runtime from any other: name, size and time of its library."""
-    path = _find()
-    about = path.stat()
-    return f"{path.name}-{about.st_size}-{about.st_mtime_ns}"
+    """What tells this ONNX Runtime from any other."""
+    return wheel.identity(_library())
 
 
-def _find() -> Path:
-    spec = importlib.util.find_spec("onnxruntime")
-    if spec is None or not spec.submodule_search_locations:
-        raise EngineError("the onnxruntime package is not installed")
-    libs = Path(next(iter(spec.submodule_search_locations))) / "capi"
-    pattern = {"win32": "onnxruntime.dll", "darwin": "libonnxruntime*.dylib"}.get(
-        sys.platform, "libonnxruntime.so*"
-    )
-    found = sorted(libs.glob(pattern))
-    if not found:
-        raise EngineError(
-            f"ONNX Runtime's C library is missing from {libs}: its wheel is older than 1.32"
-        )
-    return found[0]
+def _library() -> Path:
+    names = {
+        "linux": "libonnxruntime.so*",
+        "darwin": "libonnxruntime*.dylib",
+        "win32": "onnxruntime.dll",
+    }
+    return wheel.library("onnxruntime", "ONNX Runtime's C library", "capi", names)

@@ -8,14 +8,13 @@ The shared library travels inside the `openvino` wheel. It is loaded without imp
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import re
-import sys
 from collections.abc import Callable, Sequence
 from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p
 from pathlib import Path
 from typing import Any
 
+from wasmlrun.engines import wheel
 from wasmlrun.engines.protocol import EngineError, OutOfMemoryError
 
 
@@ -102,7 +101,7 @@ class Library:
     """The loaded library. Calls raise EngineError with OpenVINO's own message."""
 
     def __init__(self) -> None:
-        self._dll = ctypes.CDLL(str(_find()))
+        self._dll = ctypes.CDLL(str(_library()))
         self._dll.ov_get_last_err_msg.restype = c_void_p
         for name, arguments in _CHECKED.items():
             function = getattr(self._dll, name)
@@ -195,21 +194,14 @@ def reason(text: str) -> str:
 
 
 def library_identity() -> str:
-    """What tells this OpenVINO from any other: the name, size and time of its library."""
-    path = _find()
-    about = path.stat()
-    return f"{path.name}-{about.st_size}-{about.st_mtime_ns}"
+    """What tells this OpenVINO from any other."""
+    return wheel.identity(_library())
 
 
-def _find() -> Path:
-    spec = importlib.util.find_spec("openvino")
-    if spec is None or not spec.submodule_search_locations:
-        raise EngineError("the openvino package is not installed")
-    libs = Path(next(iter(spec.submodule_search_locations))) / "libs"
-    pattern = {"win32": "openvino_c.dll", "darwin": "libopenvino_c*.dylib"}.get(
-        sys.platform, "libopenvino_c.so*"
-    )
-    found = sorted(libs.glob(pattern))
-    if not found:
-        raise EngineError(f"OpenVINO's C library is missing from {libs}")
-    return found[0]
+def _library() -> Path:
+    names = {
+        "linux": "libopenvino_c.so*",
+        "darwin": "libopenvino_c*.dylib",
+        "win32": "openvino_c.dll",
+    }
+    return wheel.library("openvino", "OpenVINO's C library", "libs", names)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from wasmlrun.engines.protocol import Port
 from wasmlrun.inference.kinds import Box, Given, InputKind, Wanted
 from wasmlrun.inference.options import Options
-from wasmlrun.manifest.reader import COLORS, DTYPES, LAYOUTS, RESIZES, Classify
+from wasmlrun.manifest.manifest import Classify
+from wasmlrun.manifest.reader import COLORS, DTYPES, LAYOUTS, RESIZES
 from wasmlrun.support.errors import BadManifest, BadModel
 from wasmlrun.support.records import replace
 from wasmlrun.vision import preprocess

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from wasmlrun.engines.protocol import Port
-from wasmlrun.manifest.reader import Classify
+from wasmlrun.manifest.manifest import Classify
 from wasmlrun.sandbox.outcome import GuestRun, explain
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.model_source import Encoding

@@ -262,7 +262,7 @@ def _ruby(work: Path, made: Path, installer: Installer) -> None:
 def _mrbc(work: Path, symbol: str, sources: list[Path]) -> None:
     """Compile Ruby files to C with mruby's compiler, in the sandbox."""
     from wasmlrun.manifest.grant import Grant
-    from wasmlrun.manifest.reader import Mount
+    from wasmlrun.manifest.manifest import Mount
     from wasmlrun.sandbox.worker import Runtime as Engine
     from wasmlrun.sandbox.worker import Worker
     from wasmlrun.support.limits import Limits
