@@ -130,6 +130,7 @@ def test_damage_in_the_model_is_told_at_once(run_cli: CLI, inbox: Path, tmp_path
         (["--watch", ".", "dog.jpg"], "--watch . and pictures by name"),
         (["--watch", ".", "--junit", "x.xml"], "--watch has no end, so --junit would never be"),
         (["--watch", ".", "--trace", "x.json"], "--watch has no end, so --trace would never be"),
+        (["--watch", ".", "-o", "x.tsv"], "--watch has no end, so --output would never be"),
         ([], "Missing argument 'IMAGE...'"),
     ],
 )

@@ -599,3 +599,17 @@ def test_the_board_keeps_deadline_and_progress() -> None:
     board.report(3, 4)
     board.clear()
     assert (board.deadline, board.done, board.code) == (12.5, 3, 4)
+
+
+def test_ctrl_c_while_the_child_ends_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    reap = os.waitpid
+
+    def waitpid(child: int, options: int) -> tuple[int, int]:
+        signal.raise_signal(signal.SIGINT)
+        return reap(child, options)
+
+    monkeypatch.setattr(os, "waitpid", waitpid)
+    with pytest.raises(KeyboardInterrupt):
+        supervised(lambda board: 0)
+    monkeypatch.undo()
+    assert supervised(lambda board: 7) == (7, []), "the handlers are as they were"

@@ -20,6 +20,9 @@ from wasmlrun.commands.reader import (
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.messages import Messages
 
+STDOUT = Path("-")
+"""What says that the answers go to stdout, as they do anyway."""
+
 
 def classify_images(
     images: tuple[str, ...],
@@ -30,6 +33,7 @@ def classify_images(
     via: str,
     watch: Path | None,
     show: bool,
+    output: Path | None,
     verbosity: int,
     **rest: object,
 ) -> int:
@@ -47,16 +51,17 @@ def classify_images(
         command = Classification(names, worker, wanted, telling, messages)
         return command.run(trace, install=install, ask_server=via == "auto")
 
-    if watch is None:
-        return classify(images)
-    from wasmlrun.commands.watching import watch as classify_arrivals
+    if watch is not None:
+        from wasmlrun.commands.watching import watch as classify_arrivals
 
-    whole = {f"--{name}": path for name, path in {**files, "trace": trace}.items()}
-    for option in [name for name, path in whole.items() if path is not None]:
-        raise UsageFault(f"--watch has no end, so {option} would never be whole", "leave one out")
-    if images:
-        raise UsageFault(f"--watch {watch} and pictures by name", "leave one of them out")
-    return classify_arrivals(watch, classify, messages)
+        written = {f"--{name}": path for name, path in {**files, "trace": trace}.items()}
+        written["--output"] = output
+        return classify_arrivals(watch, images, written, classify, messages)
+    if output is not None and output != STDOUT:
+        from wasmlrun.report.saved import into_file
+
+        return into_file(output, lambda: classify(images))
+    return classify(images)
 
 
 command = Command(
@@ -95,6 +100,13 @@ command = Command(
             "N",
         ),
         Option(("--json",), "as_json", "JSON Lines, one object an image.", Flag()),
+        Option(
+            ("-o", "--output"),
+            "output",
+            "Write the answers to FILE, when all are there, instead of stdout.",
+            File(),
+            "FILE",
+        ),
         Option(("--show",), "show", "On a terminal, show the picture too.", Flag()),
         *REPORT_FILES,
         Option(

@@ -185,19 +185,26 @@ class _Signals:
         os.set_blocking(self._sink, False)
         self._before = [signal.signal(s, lambda *_: None) for s in self._WANTED]
         self._wakeup = signal.set_wakeup_fd(self._sink, warn_on_full_buffer=False)
+        self._heard = False
         return self
 
     def __exit__(self, *_: object) -> None:
         signal.set_wakeup_fd(self._wakeup)
         for number, handler in zip(self._WANTED, self._before, strict=True):
             signal.signal(number, handler)
+        late = None
+        if not self._heard and select.select([self.pipe], [], [], 0)[0]:
+            late = self.read()
         os.close(self.pipe)
         os.close(self._sink)
+        if late is not None:  # the child was done by then, and there may be more to come after it
+            signal.raise_signal(late)
 
     def read(self) -> signal.Signals | None:
         """The first signal that came."""
         for number in os.read(self.pipe, 64):
             if number in self._WANTED:
+                self._heard = True
                 return signal.Signals(number)
         return None
 
