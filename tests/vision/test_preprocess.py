@@ -12,7 +12,14 @@ from wasmlrun.engines.protocol import Port
 from wasmlrun.manifest.manifest import Classify
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.tensor import DType
-from wasmlrun.vision.preprocess import InputSpec, guess_layout, resolve, scale_to, to_tensor
+from wasmlrun.vision.preprocess import (
+    InputSpec,
+    guess_layout,
+    resolve,
+    scale_to,
+    seen_box,
+    to_tensor,
+)
 
 NHWC = Port("x", (1, 224, 192, 3), DType.U8)
 NCHW = Port("x", (1, 3, 224, 192), DType.F32)
@@ -303,3 +310,19 @@ def test_the_bytes_are_always_as_many_as_the_shape_says(
     channels = 1 if color == "gray" else 3
     assert len(tensor.data) == 3 * 5 * channels * dtype.size
     assert sorted(tensor.shape) == sorted((1, 3, 5, channels))
+
+
+@pytest.mark.parametrize(
+    ("resize", "box"),
+    [
+        ("stretch", (0, 0, 400, 200)),
+        # the middle of the shorter side's square, 0.875 of it
+        ("crop", (112.5, 12.5, 287.5, 187.5)),
+        # as much above and below as the picture lacks
+        ("pad", (0, -100, 400, 300)),
+    ],
+)
+def test_what_is_shown_of_a_picture(resize: str, box: tuple[float, ...]) -> None:
+    wanted = spec(height=100, width=100, resize=resize)
+    assert seen_box((400, 200), wanted) == pytest.approx(box)
+    assert seen_box((100, 100), wanted) == (0, 0, 100, 100)

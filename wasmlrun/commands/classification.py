@@ -32,6 +32,8 @@ TOP = 5
 """Predictions that are printed when nobody says how many."""
 SHOWN = 400
 """Pixels of the longer side of a picture that a terminal shows."""
+ARTEFACT = "artefact"
+"""The form that is the answer's own file."""
 
 
 class Wanted(GuestOptions):
@@ -48,6 +50,7 @@ class Wanted(GuestOptions):
     arguments: tuple[str, ...] = ()
     input_layout: str | None = None
     max_pixels: int | None = None
+    explain: Path | None = None
 
 
 class Telling(Record):
@@ -257,6 +260,7 @@ class Classification:
             expect=wanted.expect,
             min_score=wanted.min_score,
             max_pixels=wanted.max_pixels or MAX_PIXELS,
+            explain=wanted.explain is not None,
         )
 
     def _deliver(self, board: Board, tell: Callable[[], int]) -> None:
@@ -288,7 +292,7 @@ class Classification:
         return open_report(
             # who says how many wants to see so many
             partial(answer, every=self._wanted.top is not None, picture=self._picture),
-            Asked("classify", "image", self._images),
+            Asked("classify", "image", self._images, "--explain"),
             self._messages,
             as_json=self._telling.as_json,
             files=self._telling.files,

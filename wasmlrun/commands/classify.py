@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wasmlrun.commands.classification import TOP, Classification, Telling, Wanted
+from wasmlrun.commands.classification import ARTEFACT, TOP, Classification, Telling, Wanted
 from wasmlrun.commands.options import ALL, DIRS, REPORT_FILES, report_files, typed
 from wasmlrun.commands.reader import (
     Argument,
@@ -45,7 +45,9 @@ def classify_images(
         raise UsageFault("Missing argument 'IMAGE...'", "see wasmlrun classify --help")
     files = report_files(rest)
     wanted = typed(Wanted, {name: value for name, value in rest.items() if name not in files})
-    messages, telling = Messages(verbosity), Telling(as_json, files, show)
+    messages = Messages(verbosity)
+    telling = Telling(as_json, {**files, ARTEFACT: wanted.explain}, show)
+    _check_explained(wanted.explain, images)
 
     def classify(names: tuple[str, ...]) -> int:
         command = Classification(names, worker, wanted, telling, messages)
@@ -55,13 +57,21 @@ def classify_images(
         from wasmlrun.commands.watching import watch as classify_arrivals
 
         written = {f"--{name}": path for name, path in {**files, "trace": trace}.items()}
-        written["--output"] = output
+        written.update({"--output": output, "--explain": wanted.explain})
         return classify_arrivals(watch, images, written, classify, messages)
     if output is not None and output != STDOUT:
         from wasmlrun.report.saved import into_file
 
         return into_file(output, lambda: classify(images))
     return classify(images)
+
+
+def _check_explained(explain: Path | None, images: tuple[str, ...]) -> None:
+    """One picture has one map, and stdout has the answer. Raises UsageFault."""
+    if explain is not None and len(images) > 1:
+        raise UsageFault(f"--explain {explain} is for one picture", "explain them one by one")
+    if explain == Path("-"):
+        raise UsageFault("--explain - : stdout has the answer", "name a file to write to")
 
 
 command = Command(
@@ -109,6 +119,13 @@ command = Command(
         ),
         Option(("--show",), "show", "On a terminal, show the picture too.", Flag()),
         *REPORT_FILES,
+        Option(
+            ("--explain",),
+            "explain",
+            "Write FILE as PNG: which parts of the picture count for the first label.",
+            File(),
+            "FILE",
+        ),
         Option(
             ("--expect",),
             "expect",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from wasmlrun.pipeline.honesty import about_model
 from wasmlrun.pipeline.loading import Loading
 from wasmlrun.pipeline.plan import ClassifyOptions, Plan, hosted
-from wasmlrun.pipeline.result import Report
+from wasmlrun.pipeline.result import ImageResult, Report
 from wasmlrun.pipeline.telling import combined, tell_outcome
 from wasmlrun.sandbox.clock import Clock
 from wasmlrun.support.errors import LimitExceeded, WasmlrunError
@@ -64,8 +64,16 @@ def classify(
     configure_process(options.max_pixels)
     if not images:  # to see whether it could be done
         classifier.ready()
+    outcomes: Iterator[tuple[ImageSource, ImageResult | WasmlrunError]]
+    if options.explain:
+        from wasmlrun.pipeline.explain import Explainer
+
+        explainer = Explainer(plan, options, host, loading)
+        outcomes = explainer.outcomes(classifier, images[board.done :])
+    else:
+        outcomes = classifier.outcomes(images[board.done :])
     answered = False
-    for image, outcome in classifier.outcomes(images[board.done :]):
+    for image, outcome in outcomes:
         answered = answered or not isinstance(outcome, WasmlrunError)
         tell = partial(tell_outcome, image.name, outcome, report, messages)
         if deliver is not None:

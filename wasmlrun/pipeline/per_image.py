@@ -267,7 +267,7 @@ class Classifier:
         with _timed(timings, "model"), span(host.trace, "wait for model"):
             graph = self._loading.graph()
         with _timed(timings, "input"), span(host.trace, "input", image=name):
-            spec = preprocess.resolve(plan.settings, _picture_input(graph))
+            spec = preprocess.resolve(plan.settings, picture_input(graph))
             # before it is made: a model may ask for a picture of any size
             size = byte_size(spec.shape, spec.dtype)
             if size > plan.limits.tensor_bytes:
@@ -357,7 +357,8 @@ def _by_port(graph: Graph, inputs: Sequence[tuple[str, Tensor]]) -> list[Tensor]
     return [found[number] for number in range(len(names))]
 
 
-def _picture_input(graph: Graph | None) -> Port | None:
+def picture_input(graph: Graph | None) -> Port | None:
+    """A classifier's input; None without a graph. Raises BadModel where there are several."""
     if graph is None:
         return None
     if len(graph.inputs) != 1:

@@ -62,6 +62,8 @@ class ClassifyOptions(Record):
     expect: str | None = None
     min_score: float | None = None
     max_pixels: int = MAX_PIXELS
+    explain: bool = False
+    """Whether each answer shows which parts of the picture it is made of."""
 
 
 class Plan(Record):

@@ -35,6 +35,8 @@ class ImageResult(Record):
     sure: bool | None = None
     """Whether the first score is as high as for pictures of what the model knows; None where
     its manifest does not say how high that is."""
+    explanation: bytes | None = None
+    """A PNG file that shows which parts of the picture count for the first label, if asked."""
 
 
 class Report(Protocol):

@@ -70,6 +70,8 @@ class Asked(Record):
     """What JSON calls that which a failure is about."""
     subjects: Sequence[str] = ()
     """What the command was asked for, where that is known before: one outcome is due for each."""
+    file_option: str = "-o"
+    """The option that names the file that an answer is."""
 
 
 class Renderer:

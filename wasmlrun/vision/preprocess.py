@@ -118,10 +118,22 @@ def scale_to(image: Image.Image, spec: InputSpec) -> Image.Image:
         return canvas
     # the centre of the picture scaled so that its shorter side is size ÷ 0.875, in one step:
     # only the part that is kept is scaled
-    factor = min(width / spec.width, height / spec.height) * CROP_FRACTION
+    return image.resize(target, bilinear, box=seen_box(image.size, spec))
+
+
+def seen_box(size: tuple[int, int], spec: InputSpec) -> tuple[float, float, float, float]:
+    """What `scale_to` shows of a picture of this size: left, top, right, bottom in its pixels.
+
+    Padding lies outside of the picture.
+    """
+    width, height = size
+    if size == (spec.width, spec.height) or spec.resize == "stretch":
+        return 0.0, 0.0, float(width), float(height)
+    factors = (width / spec.width, height / spec.height)
+    factor = max(factors) if spec.resize == "pad" else min(factors) * CROP_FRACTION
     box_width, box_height = spec.width * factor, spec.height * factor
     left, top = (width - box_width) / 2, (height - box_height) / 2
-    return image.resize(target, bilinear, box=(left, top, left + box_width, top + box_height))
+    return left, top, left + box_width, top + box_height
 
 
 def _from_port(wanted: Classify, port: Port | None) -> tuple[str, int, int, int | None, DType]:

@@ -13,7 +13,7 @@ from typing import IO
 from wasmlrun.report.answer import Answer, Asked, Renderer
 from wasmlrun.report.stdout import put_bytes
 from wasmlrun.report.whole_file import cannot_write, write_whole
-from wasmlrun.support.errors import CannotWrite, UsageFault
+from wasmlrun.support.errors import EXIT_EXPECTATION, EXIT_OK, CannotWrite, UsageFault
 
 STDOUT = Path("-")
 
@@ -21,15 +21,16 @@ STDOUT = Path("-")
 class Artefact(Renderer):
     """One answer's file; `-` is stdout."""
 
-    def __init__(self, path: Path, _: Asked) -> None:
+    def __init__(self, path: Path, asked: Asked) -> None:
         self._path = path
+        self._shown = f"{asked.file_option} {path}"
         self._kept: IO[bytes] | None = None
 
     def begin(self) -> None:
         """See whether the file can be written. Raises UsageFault."""
         why = None if self._path == STDOUT else cannot_write(self._path)
         if why is not None:
-            raise UsageFault(f"-o {self._path}: {why}", "name a file to write to")
+            raise UsageFault(f"{self._shown}: {why}", "name a file to write to")
         # no name, so nothing is left of it; the process that works shares it
         self._kept = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - as long as the process
 
@@ -37,7 +38,7 @@ class Artefact(Renderer):
         """Keep the answer's file. Raises UsageFault where there is none."""
         if answer.file is None:
             raise UsageFault(
-                f"-o {self._path}: this kind of answer is no file", "leave out -o, or use --json"
+                f"{self._shown}: this kind of answer is no file", "leave out -o, or use --json"
             )
         assert self._kept is not None
         data = answer.file()
@@ -47,7 +48,7 @@ class Artefact(Renderer):
             while data:
                 data = data[self._kept.write(data) :]
         except OSError as e:
-            raise CannotWrite(f"-o {self._path}: {e.strerror}", "free some space") from e
+            raise CannotWrite(f"{self._shown}: {e.strerror}", "free some space") from e
 
     def end(self, exit_code: int) -> None:
         """Give the file its name, if all went well. Raises CannotWrite."""
@@ -56,7 +57,7 @@ class Artefact(Renderer):
         self._kept.seek(0)
         data = self._kept.read()
         self._kept.close()
-        if exit_code != 0 or not data:
+        if exit_code not in (EXIT_OK, EXIT_EXPECTATION) or not data:
             return
         if self._path == STDOUT:
             put_bytes(data)
@@ -64,7 +65,7 @@ class Artefact(Renderer):
         try:
             write_whole(self._path, data)
         except OSError as e:
-            raise CannotWrite(f"-o {self._path}: {e.strerror}") from e
+            raise CannotWrite(f"{self._shown}: {e.strerror}") from e
 
 
 make = Artefact

@@ -38,7 +38,9 @@ def answer(
         if every or rank == 0 or abs(p.score) >= LEAST_SHOWN
     ]
     ranking = Ranking(result.image, shown, picture(result.image))
-    return Answer([record(result)], lines, ranking, [_verdict(result)])
+    map_ = result.explanation
+    file = None if map_ is None else lambda: map_
+    return Answer([record(result)], lines, ranking, [_verdict(result)], file)
 
 
 def record(result: ImageResult) -> dict[str, Any]:
