@@ -57,6 +57,8 @@ def watching(
             stdout=stdout,
             stderr=stderr,
             env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
+            # tests that run in the background have it ignored, and so would this
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             found = Watching(process, out, err)

@@ -197,6 +197,21 @@ FOREIGN = {
 }
 
 
+REQUEST = """(module (import "http" "send-http-request" (func (param @)))
+  (memory (export "memory") 1) (func (export "_start")))"""
+
+
+@pytest.mark.parametrize(("arguments", "here"), [(11, True), (2, False)])
+def test_requests_of_wws_are_named(
+    arguments: int, here: bool, tmp_path: Path, make_worker: Make, invoke: Invoke
+) -> None:
+    text = REQUEST.replace("@", "i32 " * arguments)
+    said = invoke("inspect", make_worker(tmp_path, text)).stdout
+    assert "imports\tWasm Workers Server's requests: http.send-http-request\n" in said
+    assert ("runs here\tyes\n" in said) == here
+    assert ("of Wasm Workers Server (wws) there is send-http-request with eleven" in said) != here
+
+
 @pytest.mark.parametrize("name", FOREIGN)
 def test_a_foreign_import_is_told_with_its_world_and_remedy(
     name: str, tmp_path: Path, make_worker: Make

@@ -609,7 +609,12 @@ def test_ctrl_c_while_the_child_ends_is_not_lost(monkeypatch: pytest.MonkeyPatch
         return reap(child, options)
 
     monkeypatch.setattr(os, "waitpid", waitpid)
-    with pytest.raises(KeyboardInterrupt):
-        supervised(lambda board: 0)
+    # tests that run in the background have it ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            supervised(lambda board: 0)
+    finally:
+        signal.signal(signal.SIGINT, before)
     monkeypatch.undo()
     assert supervised(lambda board: 7) == (7, []), "the handlers are as they were"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -131,6 +133,45 @@ def test_half_an_installation_never_counts(tmp_path: Path) -> None:
     with pytest.raises(BuildFailed):
         installer.folder(installer.root / "tool", "tool", "1 MB", "get tool", breaks)
     assert not list(installer.root.glob("*tool*"))
+
+
+APT = """#!/bin/sh
+echo "W: Download is performed unsandboxed as root" >&2
+case "$*" in
+*--simulate*) echo "Inst hello (1 archive)"; echo "Inst libc6 (2 archive)" ;;
+*download*) echo "WARNING: apt does not have a stable CLI interface" >&2; touch hello.deb ;;
+esac
+exit $FAILS
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no apt")
+@pytest.mark.parametrize("fails", [0, 100])
+def test_what_apt_warns_of_is_told_only_where_it_fails(
+    fails: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in {
+        "apt-get": APT,
+        "dpkg-deb": '#!/bin/sh\necho "dpkg-deb: warning: old" >&2\ntouch "$3/unpacked"\n',
+    }.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("FAILS", str(fails))
+    said = io.StringIO()
+    monkeypatch.setenv("WASMLRUN_DATA_DIR", str(tmp_path / "data"))
+    installer = Installer(Messages(stream=said), allowed=True)
+    if fails:
+        with pytest.raises(BuildFailed, match="apt-get install failed with code 100"):
+            installer.debian(["hello"], ["libc6"], "a greeting")
+    else:
+        folder = installer.debian(["hello"], ["libc6"], "a greeting")
+        assert [path.name for path in folder.iterdir()] == ["unpacked"]
+    assert ("W: Download is performed" in said.getvalue()) == bool(fails)
+    assert "warning: old" not in said.getvalue()
+    assert "stable CLI" not in said.getvalue()
 
 
 def test_a_compiler_that_is_not_there(tmp_path: Path) -> None:
