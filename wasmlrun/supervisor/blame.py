@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from wasmlrun.support.errors import (
     BadImage,
     BadModel,
     LimitExceeded,
+    UsageFault,
     WasmlrunError,
     WorkerFailed,
     of_the_system,
@@ -46,8 +48,15 @@ def supervised(
 
     Time and memory of the `limits`, and the walls of the `fence`, hold from the first byte on that
     the child reads. Without a fence the child may do what its user may.
+
+    Raises UsageFault where the walls are required and there can be no child.
     """
     bounds = limits or Limits()
+    if fence is not None and fence.required and not hasattr(os, "fork"):
+        raise UsageFault(
+            "--require-isolation: this system has no process of its own for the work",
+            "run it on Linux, or in WSL",
+        )
 
     def begin() -> None:
         bound_memory(bounds.process_memory)
