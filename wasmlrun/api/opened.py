@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -36,7 +35,7 @@ class OpenedWorker:
         messages = Messages.through(say)
         host = _host(settings, board, messages)
         if settings["model"] is not None:
-            Task(partial(host.graphs.engines.prepare, encoding_named(settings["model"])))
+            Task(host.graphs.engines.ahead(encoding_named(settings["model"])))
         plan = make_plan(
             Wishes(
                 worker=settings["worker"],

@@ -15,6 +15,7 @@ from wasmlrun.support.records import Record
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from wasmlrun.engines.pool import EnginePool
     from wasmlrun.pipeline.plan import ClassifyOptions, Plan
     from wasmlrun.pipeline.result import ImageResult
     from wasmlrun.report.reporter import Reporter
@@ -190,30 +191,22 @@ class Classification:
     # --- in the child -------------------------------------------------------------------------
 
     def _work(self, board: Board) -> int:
+        return self._report.attempt(lambda: self._classify(board))
+
+    def _classify(self, board: Board) -> int:
+        """Raises WasmlrunError when nothing could be classified."""
+        from wasmlrun.commands.options import cache_from
+
+        cache = cache_from(self._wanted.no_cache, self._messages.detail)
+        engines = self._engines(cache, board)
         from wasmlrun.vision.source import ImageFile, missing, none_is_there
 
         # the cheapest and commonest mistake, told before all others
         if self._images and not self._fetched and none_is_there(self._images):
             return max(self._report.fail(missing(name), name) for name in self._images)
-        sources = [self._fetched.get(name) or ImageFile(name) for name in self._images]
-        return self._report.attempt(lambda: self._classify(sources, board))
+        from wasmlrun.support.tasks import quick_handover
 
-    def _classify(self, images: Sequence[ImageSource], board: Board) -> int:
-        """Raises WasmlrunError when nothing could be classified."""
-        from wasmlrun.commands.options import cache_from, engines_from
-        from wasmlrun.support.model_source import encoding_named
-        from wasmlrun.support.process import keep_one_heap
-        from wasmlrun.support.tasks import Task, parallel, quick_handover
-
-        wanted = self._wanted
-        if len(images) == 1:
-            keep_one_heap()
-        cache = cache_from(wanted.no_cache, self._messages.detail)
-        streams = parallel(len(images), careful=board.careful)
-        engines = engines_from(wanted, cache, self._messages, streams)
-        if not board.careful and not _brings_its_model(self._worker):
-            encoding = encoding_named(wanted.model) if wanted.model is not None else None
-            Task(lambda: engines.prepare(encoding))  # while the rest is imported
+        images = [self._fetched.get(name) or ImageFile(name) for name in self._images]
         with quick_handover():
             from wasmlrun.host import Host
             from wasmlrun.nn import GraphPool
@@ -225,6 +218,23 @@ class Classification:
         deliver = partial(self._deliver, board)
         report = self._report()
         return classify(images, plan, self._options(), host, report, self._messages, deliver)
+
+    def _engines(self, cache: Cache, board: Board) -> EnginePool:
+        """The engines; the one that will be needed is loaded while the rest is imported."""
+        from wasmlrun.commands.options import engines_from
+        from wasmlrun.support.model_source import encoding_named
+        from wasmlrun.support.process import keep_one_heap
+        from wasmlrun.support.tasks import Task, parallel
+
+        wanted = self._wanted
+        if len(self._images) == 1:
+            keep_one_heap()
+        streams = parallel(len(self._images), careful=board.careful)
+        engines = engines_from(wanted, cache, self._messages, streams)
+        if not board.careful and not _brings_its_model(self._worker):
+            encoding = encoding_named(wanted.model) if wanted.model is not None else None
+            Task(engines.ahead(encoding))
+        return engines
 
     def _plan(self, cache: Cache) -> Plan:
         """Raises WasmlrunError when it cannot be made."""

@@ -63,16 +63,16 @@ class EnginePool:
         pool._engines[engine.about.name] = engine
         return pool
 
-    def prepare(self, encoding: Encoding | None = None) -> None:
-        """Load the engine that a model of this encoding will most likely get, ahead of it."""
+    def ahead(self, encoding: Encoding | None = None) -> Callable[[], None]:
+        """Find the engine that a model of this encoding will most likely get. The function that is
+        returned loads it, which is native work: it may be called while Python does other things.
+        """
         try:
             if encoding is None:
-                engine = self._made(self._backend or registry.preferred())
-            else:
-                engine = self.choose(encoding)
+                return self._made(self._backend or registry.preferred()).prepare
+            return self.choose(encoding).prepare
         except NoEngineError:
-            return  # told when there is a model
-        engine.prepare()
+            return lambda: None  # told when there is a model
 
     def choose(self, encoding: Encoding, allowed: Sequence[str] = ()) -> Engine:
         """The engine for a model of this encoding.
