@@ -99,9 +99,13 @@ class ClientGone(Exception):
 
 async def read_body(scope: Scope, receive: Receive, most: int) -> bytes:
     """A request's whole body. Raises BodyTooLarge, BodyTooSlow, ClientGone."""
+    announced = False
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and int(value) > most:
             raise BodyTooLarge
+        announced = announced or name in (b"content-length", b"transfer-encoding")
+    if not announced:  # there is none
+        return b""
     parts: list[bytes] = []
     size = 0
     more = True

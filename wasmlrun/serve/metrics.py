@@ -16,6 +16,7 @@ class Metrics:
 
     def __init__(self, *pools: Pool) -> None:
         registry = self._registry = CollectorRegistry()
+        self._known: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self.requests = Counter(
             "wasmlrun_requests_total", "Requests.", ("route", "status"), registry=registry
         )
@@ -43,8 +44,12 @@ class Metrics:
 
     def count(self, route: str, status: int, seconds: float) -> None:
         """A request was answered. `route` is a pattern or a name, never what a client wrote."""
-        self.requests.labels(route, str(status)).inc()
-        self.seconds.labels(route).observe(seconds)
+        found = self._known.get((route, status))
+        if found is None:  # labels are looked up by what takes longer than counting
+            found = self.requests.labels(route, str(status)), self.seconds.labels(route)
+            self._known[route, status] = found
+        found[0].inc()
+        found[1].observe(seconds)
 
     def text(self) -> bytes:
         """All of them, as Prometheus reads them."""

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from wasmlrun.supervisor.channel import Message
@@ -92,13 +93,15 @@ class Pool:
         self, child: Child, message: Message, gone: Callable[[], Awaitable[None]]
     ) -> Message:
         """The answer of a child that is leased. Raises as `call` does."""
-        loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._threads, child.call, message)
         try:
-            done, _ = await asyncio.wait({work}, timeout=_SOON)
-            if not done:
-                await self._watch(work, child, gone)
-            return await work
+            descriptor = child.begin_call(message)
+            if descriptor is None:
+                return await self._waited(partial(child.call, message), child, gone)
+            if await self._is_quick(child, descriptor):
+                answer = child.finish_call(wait=False)
+                if answer is not None:
+                    return answer
+            return await self._waited(partial(_finished, child), child, gone)
         except LimitExceeded:
             raise
         except WasmlrunError as error:
@@ -106,6 +109,32 @@ class Pool:
                 self.crashes += 1
                 raise Crashed(error) from error
             raise
+
+    async def _is_quick(self, child: Child, descriptor: int) -> bool:
+        """Whether an answer comes at once: no thread has to wait for it then."""
+        loop = asyncio.get_running_loop()
+        comes: asyncio.Future[bool] = loop.create_future()
+        timer = loop.call_later(_SOON, _settle, comes, False)
+        loop.add_reader(descriptor, _settle, comes, True)
+        try:
+            return await comes
+        except BaseException:
+            # somebody has to take the answer
+            loop.run_in_executor(self._threads, _forgotten, child)
+            raise
+        finally:
+            timer.cancel()
+            loop.remove_reader(descriptor)
+
+    async def _waited(
+        self, call: Callable[[], Message], child: Child, gone: Callable[[], Awaitable[None]]
+    ) -> Message:
+        """An answer that a thread waits for. Raises Gone, and what the call raises."""
+        work = asyncio.get_running_loop().run_in_executor(self._threads, call)
+        done, _ = await asyncio.wait({work}, timeout=_SOON)
+        if not done:
+            await self._watch(work, child, gone)
+        return await work
 
     async def _watch(
         self, work: asyncio.Future[Message], child: Child, gone: Callable[[], Awaitable[None]]
@@ -176,6 +205,22 @@ class Lease:
     async def call(self, message: Message, gone: Callable[[], Awaitable[None]]) -> Message:
         """The child's answer. Raises Gone, Crashed, and what the work raises."""
         return await self._pool.ask(self._child, message, gone)
+
+
+def _settle(future: asyncio.Future[bool], value: bool) -> None:
+    if not future.done():
+        future.set_result(value)
+
+
+def _finished(child: Child) -> Message:
+    answer = child.finish_call(wait=True)
+    assert answer is not None
+    return answer
+
+
+def _forgotten(child: Child) -> None:
+    with suppress(WasmlrunError, ValueError, OSError):
+        child.finish_call(wait=True)
 
 
 def _both(one: asyncio.Future[Any], other: asyncio.Future[Any]) -> set[asyncio.Future[Any]]:

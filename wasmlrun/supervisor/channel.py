@@ -20,6 +20,8 @@ from wasmlrun.support.records import NOTHING, Record
 _HEADER = struct.Struct("<II")  # bytes of the JSON text, number of byte strings
 _SIZE = struct.Struct("<Q")
 _MOST_PARTS = 16
+_AT_ONCE = 1 << 16
+"""Bytes that are read and sent in one go; a socket has room for more."""
 
 
 class Malformed(Exception):
@@ -45,18 +47,49 @@ class Channel:
 
     def __init__(self, end: socket.socket) -> None:
         self._end = end
+        self._ahead = bytearray()
+        """What was read and not yet asked for."""
+        self._patience = end.gettimeout()
+
+    def fileno(self) -> int:
+        """The descriptor of this end; it can be read when something comes."""
+        return self._end.fileno()
 
     def send(self, message: Message, deadline: float = math.inf) -> None:
         """Send a message whole. Raises Closed, TimeoutError."""
-        head = json.dumps(dict(message.head), ensure_ascii=False).encode("utf-8", "surrogatepass")
-        sizes = [_SIZE.pack(len(part)) for part in message.parts]
-        start = b"".join((_HEADER.pack(len(head), len(message.parts)), *sizes, head))
+        start = _start(message)
         try:
-            for data in (start, *message.parts):
-                self._end.settimeout(_patience(deadline))
+            for data in _joined(start, message):
+                self._wait_until(deadline)
                 self._end.sendall(data)
         except (BrokenPipeError, ConnectionResetError) as e:
             raise Closed from e
+
+    def send_now(self, message: Message) -> bool:
+        """Send a message if that takes no waiting. Raises Closed."""
+        first, *others = _joined(_start(message), message)
+        if others:
+            return False
+        self._wait_until(math.inf)
+        try:
+            sent = self._end.send(first, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except (BrokenPipeError, ConnectionResetError) as e:
+            raise Closed from e
+        if sent < len(first):  # the other end reads it as fast as it is sent
+            self._end.sendall(memoryview(first)[sent:])
+        return True
+
+    def arrived(self) -> bool:
+        """Whether a whole message is there, of those that are small. Reads what came."""
+        self._wait_until(math.inf)
+        try:
+            data = self._end.recv(_AT_ONCE, socket.MSG_DONTWAIT)
+        except (BlockingIOError, ConnectionResetError):
+            return False
+        self._ahead += data
+        return _is_whole(self._ahead)
 
     def receive(self, most: int, deadline: float = math.inf) -> Message:
         """The next message, of at most so many bytes.
@@ -85,10 +118,17 @@ class Channel:
         self._end.close()
 
     def _exactly(self, size: int, deadline: float) -> bytearray:
-        data = bytearray(size)
-        view = memoryview(data)
+        if len(self._ahead) < size <= _AT_ONCE:
+            self._read_ahead(size, deadline)
+        data = self._ahead[:size]
+        del self._ahead[:size]
+        if len(data) == size:
+            return data
+        at = len(data)
+        data += bytes(size - at)
+        view = memoryview(data)[at:]
         while view:
-            self._end.settimeout(_patience(deadline))
+            self._wait_until(deadline)
             try:
                 count = self._end.recv_into(view)
             except ConnectionResetError as e:
@@ -97,6 +137,51 @@ class Channel:
                 raise Closed
             view = view[count:]
         return data
+
+    def _read_ahead(self, size: int, deadline: float) -> None:
+        """Read until so many bytes are there, and what comes with them."""
+        while len(self._ahead) < size:
+            self._wait_until(deadline)
+            try:
+                data = self._end.recv(_AT_ONCE)
+            except ConnectionResetError as e:
+                raise Closed from e
+            if not data:
+                raise Closed
+            self._ahead += data
+
+    def _wait_until(self, deadline: float) -> None:
+        """How long the next operation may take. Raises TimeoutError."""
+        patience = _patience(deadline)
+        if patience != self._patience:  # each change is a call of the system
+            self._end.settimeout(patience)
+            self._patience = patience
+
+
+def _start(message: Message) -> bytes:
+    """All of a message but its byte strings."""
+    head = json.dumps(dict(message.head), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    sizes = [_SIZE.pack(len(part)) for part in message.parts]
+    return b"".join((_HEADER.pack(len(head), len(message.parts)), *sizes, head))
+
+
+def _joined(start: bytes, message: Message) -> tuple[bytes | bytearray | memoryview, ...]:
+    """A message in the pieces in which it is sent: a small one in one."""
+    if len(start) + sum(map(len, message.parts)) <= _AT_ONCE:
+        return (b"".join((start, *message.parts)),)
+    return (start, *message.parts)
+
+
+def _is_whole(data: bytearray) -> bool:
+    """Whether data begin with a whole message."""
+    if len(data) < _HEADER.size:
+        return False
+    size, count = _HEADER.unpack_from(data)
+    end = _HEADER.size + _SIZE.size * count
+    if count > _MOST_PARTS or len(data) < end:
+        return False
+    lengths = (length for (length,) in _SIZE.iter_unpack(data[_HEADER.size : end]))
+    return bool(len(data) >= end + size + sum(lengths))
 
 
 def _patience(deadline: float) -> float | None:

@@ -20,6 +20,7 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from wasmlrun.supervisor import answering
 from wasmlrun.supervisor.answering import BUG, ERROR, SAID
@@ -72,6 +73,8 @@ class Child:
         self._lock = threading.Lock()
         self._running: _Running | None = None
         self._closed = False
+        self._deadline = 0.0
+        """When the call is out of time that was begun."""
 
     def call(self, message: Message) -> Message:
         """The answer to a message.
@@ -83,19 +86,65 @@ class Child:
         """
         with self._lock:
             running = self._started()
-            try:
-                answer = self._ask(running, message, self._timeout)
-            except WasmlrunError:
-                self._forget_the_dead(running)
-                raise
-            except BaseException:
-                # whatever it answers later is the answer to nothing
-                self._stop()
-                raise
-            running.calls += 1
-            if self._calls is not None and running.calls >= self._calls:
-                self._stop()
-            return answer
+            return self._counted(running, lambda: self._ask(running, message, self._timeout))
+
+    def begin_call(self, message: Message) -> int | None:
+        """Begin a call without waiting, for an event loop: the descriptor that can be read when
+        the answer comes, which `finish_call` has to take. None when that is not possible: there is
+        no process yet, it is at work, or the message is large.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        running = self._running
+        try:
+            if (
+                running is not None
+                and not self._closed
+                and running.owner == os.getpid()
+                and running.process.poll() is None
+                and running.channel.send_now(message)
+            ):
+                self._deadline = time.monotonic() + self._timeout + GRACE
+                return running.channel.fileno()
+        except Closed:
+            pass  # whoever calls next is told why
+        except BaseException:
+            self._lock.release()
+            raise
+        self._lock.release()
+        return None
+
+    def finish_call(self, *, wait: bool) -> Message | None:
+        """The answer of a call that was begun; None, unless it may `wait`, when not all of it is
+        there. Raises what `call` does.
+        """
+        running = self._running
+        if running is None:  # it was closed meanwhile
+            self._lock.release()
+            raise ValueError("the worker was closed")
+        if not wait and not running.channel.arrived():
+            return None
+        try:
+            answered = partial(self._receive, running, self._deadline, self._timeout)
+            return self._counted(running, answered)
+        finally:
+            self._lock.release()
+
+    def _counted(self, running: _Running, answered: Callable[[], Message]) -> Message:
+        """An answer; after it, or instead of it, the process may have to be replaced."""
+        try:
+            answer = answered()
+        except WasmlrunError:
+            self._forget_the_dead(running)
+            raise
+        except BaseException:
+            # whatever it answers later is the answer to nothing
+            self._stop()
+            raise
+        running.calls += 1
+        if self._calls is not None and running.calls >= self._calls:
+            self._stop()
+        return answer
 
     def prepare(self) -> None:
         """Start it if need be, so that the first call waits less. Raises what `call` does."""
@@ -141,6 +190,15 @@ class Child:
         deadline = time.monotonic() + seconds + GRACE
         try:
             running.channel.send(message, deadline)
+        except TimeoutError:
+            running.kill()
+            raise self._death(running, seconds, timed_out=True) from None
+        except Closed:
+            raise self._death(running, seconds, timed_out=False) from None
+        return self._receive(running, deadline, seconds)
+
+    def _receive(self, running: _Running, deadline: float, seconds: float) -> Message:
+        try:
             answer = running.channel.receive(self._most, deadline)
         except TimeoutError:
             running.kill()
