@@ -161,3 +161,16 @@ def test_a_process_that_was_ended_is_noticed(make: Callable[..., Child]) -> None
     assert child.finish_call(wait=False) is None
     with pytest.raises(WasmlrunError, match="killed by the system"):
         finished(child)
+
+
+def test_closing_does_not_wait_for_a_call_that_nobody_finishes(make: Callable[..., Child]) -> None:
+    child = make()
+    begun(child, order("sleep", 600))
+    process = child.process
+    child.close()
+    assert process is not None
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+    with pytest.raises(ValueError, match="closed"):
+        child.finish_call(wait=True)
+    child.close()

@@ -73,8 +73,10 @@ class Child:
         self._lock = threading.Lock()
         self._running: _Running | None = None
         self._closed = False
+        self._begun = False
+        """Whether there is a call that was begun and that nobody finishes yet."""
         self._deadline = 0.0
-        """When the call is out of time that was begun."""
+        """When that is out of time."""
 
     def call(self, message: Message) -> Message:
         """The answer to a message.
@@ -105,6 +107,7 @@ class Child:
                 and running.channel.send_now(message)
             ):
                 self._deadline = time.monotonic() + self._timeout + GRACE
+                self._begun = True
                 return running.channel.fileno()
         except Closed:
             pass  # whoever calls next is told why
@@ -120,10 +123,12 @@ class Child:
         """
         running = self._running
         if running is None:  # it was closed meanwhile
+            self._begun = False
             self._lock.release()
             raise ValueError("the worker was closed")
         if not wait and not running.channel.arrived():
             return None
+        self._begun = False
         try:
             answered = partial(self._receive, running, self._deadline, self._timeout)
             return self._counted(running, answered)
@@ -157,6 +162,9 @@ class Child:
         running = self._running
         if running is not None:
             running.kill()
+        if self._begun:  # nobody waits for its answer, who would let go of the lock
+            self._stop()
+            return
         with self._lock:
             self._stop()
 
