@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from kit.outcome import Outcome
@@ -180,7 +181,22 @@ def test_a_picture_that_crashes_its_decoder_is_left_out(result: Path, tmp_path: 
     ("words", "code", "message"),
     [
         (["none.jsonl"], 3, "result none.jsonl cannot be read: No such file or directory"),
-        (["{result}", "--truth", "none.csv"], 3, "truth none.csv cannot be read: No such file"),
+        (["{result}", "--truth", "none.csv"], 3, "truth none.csv does not exist"),
+        (
+            ["{result}", "--expect-accuracy", "0.5"],
+            2,
+            "--expect-accuracy needs to know what the pictures show",
+        ),
+        (
+            ["{result}", "--truth", "folder", "--expect-accuracy", "88"],
+            2,
+            "--expect-accuracy 88: an accuracy is from 0 to 1\nhint: write --expect-accuracy 0.88",
+        ),
+        (
+            ["{result}", "--junit", "none/x.xml"],
+            2,
+            "--junit none/x.xml: the folder none does not exist",
+        ),
         (["{result}", "--pictures", "."], 2, "--pictures is for a page"),
         (
             ["{result}", "--pictures", "none", "-o", "x.html"],
@@ -200,6 +216,44 @@ def test_what_cannot_be_reported_is_told(
     assert done.code == code
     assert done.stderr.startswith(f"error: {message}"), done.stderr
     assert not list(result.parent.glob("*.html"))
+
+
+@pytest.mark.parametrize(("least", "code"), [("0.6", 0), ("0.61", 1)])
+def test_an_accuracy_can_be_expected(
+    result: Path, tmp_path: Path, run_cli: Callable[..., Outcome], least: str, code: int
+) -> None:
+    junit = tmp_path / "junit.xml"
+    words = ["report", result, "--truth", "folder", "--expect-accuracy", least, "--junit", junit]
+    done = run_cli(words)
+    assert (done.code, "top-1\t60.00%" in done.stdout) == (code, True), done.stderr
+    said = "expected an accuracy of at least 0.61, got 0.6000: 3 of 5 are right"
+    assert done.stderr == ("" if code == 0 else said + "\n")
+    root = ElementTree.parse(junit).getroot()
+    counts = {name: root.get(name) for name in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": "6", "failures": str(1 + code), "errors": "1", "skipped": "0"}
+    cases = {case.get("name"): case for case in root.iter("testcase")}
+    assert len(cases) == 6
+    assert len(cases["accuracy"]) == code
+    assert cases["x/cat/1.png"].get("classname") == "wasmlrun.report"
+    assert cases["x/cat/1.png"].get("time") == "0.0100"
+    failure, error = cases["x/cat/2.png"].find("failure"), cases["x/dog/3.png"].find("error")
+    assert failure is not None
+    assert failure.text == "expected 'cat', got 'dog' with 0.8000"
+    assert error is not None
+    assert (error.get("type"), error.text) == ("bad-image", "image x/dog/3.png is damaged")
+
+
+def test_names_from_elsewhere_are_text_in_xml_too(
+    tmp_path: Path, invoke: Callable[..., Outcome]
+) -> None:
+    rows = [answered('<&\x00\ud800\n">', ("a", 0.5)), failed("]]>", "x", "]]>\x1b<b>")]
+    junit = tmp_path / "j.xml"
+    done = invoke("report", write_rows(tmp_path / "r", *rows), "--junit", junit)
+    assert done.code == 0, done.stderr
+    root = ElementTree.parse(junit).getroot()
+    names = [case.get("name") for case in root.iter("testcase")]
+    assert names == ['<&\ufffd\ufffd\n">', "]]>"]
+    assert [error.text for error in root.iter("error")] == ["]]>\ufffd<b>"]
 
 
 def test_a_page_that_was_there_stays_when_another_fails(

@@ -148,6 +148,20 @@ TRUTH = Option(
     "What pictures show: their folders' names, or a table with the columns image and label.",
     metavar="folder|FILE.csv",
 )
+EXPECT_ACCURACY = Option(
+    ("--expect-accuracy",),
+    "expect_accuracy",
+    "Exit 1 unless this share of the pictures is right, such as 0.88; needs --truth.",
+    Number(),
+    "X",
+)
+ROWS_JUNIT = Option(
+    ("--junit",),
+    "junit",
+    "Write FILE as JUnit XML: a test case a picture, wrong and failed ones among them.",
+    File(),
+    "FILE",
+)
 REPORT_FILES = tuple(
     Option((f"--{name}",), name, help, File(), "FILE") for name, help in FILES.items()
 )

@@ -35,12 +35,16 @@ class Judged:
     without: int = 0
     """Rows that the truth says nothing of."""
 
+    wrong: int = 0
+    """Answers that are not right; what failed has none."""
+
     def add(self, row: Row) -> Verdict | None:
         """Count a row; None where the truth says nothing of it."""
         verdict = self.judge.verdict(row)
         if verdict is None:
             self.without += 1
             return None
+        self.wrong += row.error is None and not verdict.right
         self.accuracy.add(verdict.truth, verdict.given, verdict.rank, len(row.guesses))
         if verdict.given is not None:
             score = row.guesses[0].score
@@ -86,6 +90,18 @@ class Summary:
         _count(self.labels, row.guesses[0].label)
         self.scores[score_bin(row.guesses[0].score)] += 1
         self.gallery.add(row, verdict)
+
+    def below(self, least: float) -> str | None:
+        """Why the accuracy is not as high as it should be; None if it is."""
+        share = None if self.judged is None else self.judged.accuracy.top1
+        if share is None or share.value is None:
+            return f"expected an accuracy of at least {least:g}, and no picture's truth is known"
+        if share.value >= least:
+            return None
+        return (
+            f"expected an accuracy of at least {least:g}, got {share.value:.4f}: "
+            f"{share.part} of {share.of} are right"
+        )
 
 
 def summarise(result: Path, truth: Truth | None = None) -> Summary:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 from pathlib import Path
+from typing import IO
 
 
 def cannot_write(path: Path) -> str | None:
@@ -23,12 +26,19 @@ def write_whole(path: Path, data: bytes) -> None:
 
     Raises OSError.
     """
+    write_whole_from(path, io.BytesIO(data))
+
+
+def write_whole_from(path: Path, source: IO[bytes]) -> None:
+    """As `write_whole`, of what a file has from its position on, however much. Raises OSError."""
     if path.exists() and not path.is_file():
-        path.write_bytes(data)
+        with path.open("wb") as device:
+            shutil.copyfileobj(source, device)
         return
     new = path.with_name(f".{path.name[:100]}.{os.getpid()}")
     try:
-        new.write_bytes(data)
+        with new.open("wb") as file:
+            shutil.copyfileobj(source, file)
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)

@@ -94,7 +94,7 @@ class JUnit(Renderer):
                     text = outcome[key]
                     kind = outcome.get("kind", "not-as-expected")
                     said = _attributes(message=text.partition("\n")[0], type=kind)
-                    ElementTree.SubElement(case, tag, said).text = _allowed(text)
+                    ElementTree.SubElement(case, tag, said).text = allowed(text)
         ElementTree.indent(root)
         data: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
         return data + b"\n"
@@ -124,10 +124,11 @@ def _sorted_by_subject(outcomes: list[dict[str, Any]], asked: Asked) -> list[dic
 
 
 def _attributes(**values: object) -> dict[str, str]:
-    return {name: _allowed(str(value)) for name, value in values.items()}
+    return {name: allowed(str(value)) for name, value in values.items()}
 
 
-def _allowed(text: str) -> str:
+def allowed(text: str) -> str:
+    """Text that may stand in XML: what may not is replaced."""
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
