@@ -2,5 +2,6 @@
 
 `tflite` and `onnxfile` read a file into a `graph`; `simplify` folds and fuses, `support` tells what
 cannot be built; `weights` packs constants, `arena` plans memory, `source` writes C against the
-kernels in `kernels/`, `build` compiles it, and `section` describes the module in itself.
+kernels in `kernels/`, with `emit/` for each kind of operation, `build` compiles it, and
+`description` describes the module in itself.
 """
