@@ -116,7 +116,7 @@ def comment(text: str) -> str:
 
 
 def window_of(node: Node, source: Shape, out: Shape) -> dict[str, int]:
-    """A `shape` of `common.h`: pictures and window, as fields."""
+    """A `window` of `common.h`: pictures and window, as fields."""
     batch, in_h, in_w, in_c = source
     _, out_h, out_w, out_c = out
     kernel, stride = node["kernel"], node["stride"]
