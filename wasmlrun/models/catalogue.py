@@ -52,6 +52,8 @@ class Entry:
     weights: RemoteFile | None = None
     """The `.bin` of an OpenVINO IR."""
     labels: RemoteFile | None = None
+    also: tuple[RemoteFile, ...] = ()
+    """What workers of this model read besides, such as a dictionary."""
     licence: str = ""
     source: str = ""
     """The page where the model comes from."""
@@ -75,7 +77,8 @@ class Entry:
     @property
     def files(self) -> tuple[RemoteFile, ...]:
         """Every file, the model first."""
-        return tuple(f for f in (self.model, self.weights, self.labels) if f is not None)
+        own = (self.model, self.weights, self.labels, *self.also)
+        return tuple(f for f in own if f is not None)
 
     def matches(self, words: Sequence[str]) -> bool:
         """Whether each of the words is in its name, task, description or licence."""
@@ -128,6 +131,8 @@ def write_entry(entry: Entry) -> str:
         file = getattr(entry, key)
         if file is not None:
             lines.append(f"{key} = {quoted(file.name)}")
+    if entry.also:
+        lines.append(f"also = {json.dumps([file.name for file in entry.also])}")
     if entry.read_by is not None:
         lines.append(f"engines = {json.dumps(entry.read_by)}")
     if entry.own:
@@ -234,6 +239,7 @@ def _entry(name: str, table: Mapping[str, Any], files: Mapping[str, RemoteFile])
         model=files[table["model"]],
         weights=None if weights is None else files[weights],
         labels=None if labels is None else files[labels],
+        also=tuple(files[name] for name in table.get("also", ())),
         licence=str(table.get("licence", "")),
         source=str(table.get("source", "")),
         task=str(table.get("task", "")),

@@ -75,7 +75,9 @@ def _made(file: RemoteFile, target: Path, package: Path, located: Located) -> Re
     part = target.with_name(target.name + ".part")
     try:
         with part.open("wb") as out:
-            if located.member is None:
+            whole = file.convert is not None and (located.member or "").endswith("/")
+            if located.member is None or whole:
+                # a conversion that needs several files finds them in the package
                 out.write(package.read_bytes())
             else:
                 unpack(package, located.member, None if file.convert else file.size, out)

@@ -32,7 +32,7 @@ class Format(Record):
     weights: str | None = None
     """Suffix of the second file, where a model is two of them."""
     converses: bool = False
-    """Language models: they are talked to, and options may follow the weights."""
+    """Models of language and of speech: they are talked to, and options may follow the weights."""
 
 
 class Encoding(Enum):
@@ -53,6 +53,8 @@ class Encoding(Enum):
     TENSORFLOW_LITE = Format("tensorflowlite", 4, "TensorFlow Lite", (".tflite",), ((4, b"TFL3"),))
     PYTORCH = Format("pytorch", 3, "PyTorch", (".pt", ".pt2"), ((0, b"PK\x03\x04"),))
     GGML = Format("ggml", 5, "GGUF", (".gguf",), ((0, b"GGUF"),), converses=True)
+    # WasmEdge's number; such files are called .bin, as the weights of others are
+    WHISPER = Format("whisper", 9, "Whisper", (".ggml",), ((0, b"lmgg"),), converses=True)
 
     _value_: str
     format: Format

@@ -50,7 +50,6 @@ _ENCODINGS = {
 # what WasmEdge has besides
 _ELSEWHERE = {
     7: "neuralspeed",
-    9: "whisper",
     10: "mlx",
     11: "piper",
     12: "chattts",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from wasmlrun.models.convert import efficientnet_lite, label_list
+from wasmlrun.models.convert import dictionary, efficientnet_lite, label_list, whisper
 
 Conversion = Callable[[bytes], bytes]
 """From a file's bytes to those that are kept. Raises ValueError for what it cannot read."""
@@ -19,6 +19,8 @@ CONVERSIONS: Final[Mapping[str, Conversion]] = {
     "efficientnet-lite0": efficientnet_lite.LITE0.to_onnx,
     "efficientnet-lite1": efficientnet_lite.LITE1.to_onnx,
     "efficientnet-lite2": efficientnet_lite.LITE2.to_onnx,
+    "gzip-dictionary": dictionary.from_gzip,
     "json-labels": label_list.from_json,
+    "ctranslate2-whisper": whisper.from_ctranslate2,
     "magika-labels": partial(label_list.from_json, key="target_labels_space"),
 }
