@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kit.needs import needs
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 
@@ -33,3 +34,17 @@ def test_a_bundled_worker_is_what_its_source_compiles_to(
 @pytest.mark.parametrize("name", ["mobilenet", "infer"])
 def test_a_bundled_worker_is_small(name: str) -> None:
     assert (SAMPLES / name / f"{name}.wasm").stat().st_size < 40_000
+
+
+@pytest.mark.parametrize("name", ["speak", "hear", "listen"])
+def test_a_sample_of_speech_is_what_its_source_compiles_to(
+    name: str, tmp_path: Path, outside: dict[str, str]
+) -> None:
+    needs("ziglang", "ziglang")
+    folder, out = SAMPLES / "workers" / name, tmp_path / f"{name}.wasm"
+    command = [sys.executable, "-m", "ziglang", "cc", "--target=wasm32-wasi", "-O2", "-s"]
+    command += ["-Wl,-z,stack-size=65536", f"-I{SAMPLES / 'workers' / 'c'}", "-o", str(out)]
+    # as its README says
+    sources = {"speak": ["speak.c", "phonemes.c", "sound.c"]}.get(name, [f"{name}.c"])
+    subprocess.run([*command, *sources], check=True, env=outside, cwd=folder)
+    assert out.read_bytes() == (folder / f"{name}.wasm").read_bytes()

@@ -110,7 +110,6 @@ def test_an_ir_without_weights_is_refused_when_it_is_detected_too(
     ("number", "name"),
     [
         (7, "neuralspeed"),
-        (9, "whisper"),
         (10, "mlx"),
         (11, "piper"),
         (12, "chattts"),

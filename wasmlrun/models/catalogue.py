@@ -52,8 +52,6 @@ class Entry:
     weights: RemoteFile | None = None
     """The `.bin` of an OpenVINO IR."""
     labels: RemoteFile | None = None
-    also: tuple[RemoteFile, ...] = ()
-    """What workers of this model read besides, such as a dictionary."""
     licence: str = ""
     source: str = ""
     """The page where the model comes from."""
@@ -68,6 +66,8 @@ class Entry:
     infer: Mapping[str, Any] = field(default_factory=dict)
     """Keys of the manifest's `[infer]` other than `model` and `labels`."""
     own: bool = False
+    also: tuple[RemoteFile, ...] = ()
+    """What workers of this model read besides, such as a dictionary."""
 
     @property
     def engines(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from wasmlrun.engines.language import Facts, Wishes
 from wasmlrun.engines.protocol import About, Context, EngineError, Port, Settings
 from wasmlrun.engines.whisper.capi import GREEDY, FullParams
 from wasmlrun.engines.whisper.capi import load as load_library
+from wasmlrun.engines.whisper.model_file import check
 from wasmlrun.engines.whisper.options import WhisperOptions, read_options
 from wasmlrun.engines.whisper.sound import samples_of
 from wasmlrun.support.model_source import ModelSource
@@ -53,8 +54,9 @@ class Whisper:
     ) -> WhisperGraph:
         """Read a model. Raises EngineError."""
         lib = self._library()
-        underway()
         data = source.parts[0]
+        check(data)
+        underway()
         params = lib.whisper_context_default_params()
         params.use_gpu = False
         model = lib.whisper_init_from_buffer_with_params_no_state(data, len(data), params)
