@@ -198,7 +198,7 @@ class WhisperContext:
         self._segments = self._given = self._tokens = 0
 
     def close(self) -> None:
-        """Free the state."""
+        """Free what the recognition holds."""
         if not self._closed:
             self._closed = True
             if self._state is not None:
