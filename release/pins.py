@@ -23,18 +23,21 @@ PINS = ROOT / "release" / "pins"
 EXTRA = "test"
 MINOR, PLATFORM = 11, "linux-x86_64"
 """Python 3.MINOR and `sysconfig.get_platform()`: what the project's CI has."""
+NOT_THESE = ["backports-strenum!=1.3.1"]
+"""Versions that say they are for older Pythons only, which uv overlooks and pip does not."""
 
 
 def locked() -> list[dict[str, object]]:
     """The packages of a fresh resolution, as pylock.toml has them."""
     with tempfile.TemporaryDirectory() as folder:
-        lock = Path(folder, "pylock.toml")
+        lock, not_these = Path(folder, "pylock.toml"), Path(folder, "constraints.txt")
+        not_these.write_text("\n".join(NOT_THESE), encoding="utf-8")
         subprocess.run(
             [
                 *(sys.executable, "-m", "uv", "pip", "compile", "--quiet", "pyproject.toml"),
                 *("--extra", EXTRA, "--format", "pylock.toml", "--output-file", lock),
                 *("--python-version", f"3.{MINOR}", "--python-platform", "x86_64-manylinux_2_28"),
-                *("--no-config", "--no-header"),
+                *("--no-config", "--no-header", "--constraint", not_these),
             ],
             cwd=ROOT,
             check=True,
