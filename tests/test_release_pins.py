@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from kit.needs import needs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PINS = sorted((ROOT / "release" / "pins").glob("*.txt"))
 INSTALL = runpy.run_path(str(ROOT / "release" / "install.py"))
 normal: Callable[[str], str] = INSTALL["normal"]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from kit.needs import needs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from kit.needs import needs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 
 
 def copied(folder: Path) -> Path:
