@@ -14,8 +14,8 @@ from tiny.conftest import Packer
 
 needs("onnx", "onnx")
 
-import onnx  # noqa: E402
-from onnx import TensorProto, helper  # noqa: E402
+from kit.onnx_net import RNG, Net  # noqa: E402
+from onnx import TensorProto  # noqa: E402
 
 from wasmlrun.support.errors import BadModel  # noqa: E402
 from wasmlrun.support.model_source import Encoding, ModelSource  # noqa: E402
@@ -24,44 +24,6 @@ from wasmlrun.tiny.pack import prepare  # noqa: E402
 from wasmlrun.tiny.simplify import simplify  # noqa: E402
 
 Array = np.ndarray[Any, Any]
-RNG = np.random.default_rng(7)
-
-
-class Net:
-    """An ONNX model in the making."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: int = TensorProto.FLOAT) -> None:
-        self.given = helper.make_tensor_value_info("given", dtype, shape)
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def put(self, data: Array | np.float32) -> str:
-        """A constant."""
-        name = f"c{len(self.constants)}"
-        self.constants.append(onnx.numpy_helper.from_array(np.array(data), name))
-        return name
-
-    def weights(self, *shape: int, low: float = -1.0) -> str:
-        """Random floats."""
-        return self.put(RNG.uniform(low, 1.0, shape).astype(np.float32))
-
-    def whole(self, *numbers: int) -> str:
-        """Whole numbers, as shapes and axes are."""
-        return self.put(np.array(numbers, np.int64))
-
-    def __call__(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
-        """A node; its output, or its outputs."""
-        names = [f"n{len(self.nodes)}_{n}" for n in range(outputs)]
-        self.nodes.append(helper.make_node(op, list(inputs), names, **attributes))
-        return names[0] if outputs == 1 else names
-
-    def data(self, answer: str, shape: tuple[int, ...]) -> bytes:
-        """The file."""
-        output = helper.make_tensor_value_info(answer, TensorProto.FLOAT, shape)
-        graph = helper.make_graph(self.nodes, "net", [self.given], [output], self.constants)
-        opset = [helper.make_opsetid("", 17)]
-        model = helper.make_model(graph, opset_imports=opset, ir_version=9)
-        return bytes(model.SerializeToString())
 
 
 def blocks() -> tuple[bytes, tuple[int, ...]]:

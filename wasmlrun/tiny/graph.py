@@ -52,6 +52,8 @@ class Value:
     dtype: str
     quant: Quant | None = None
     data: Array | None = None
+    stored: Value | None = None
+    """The bytes that the floats of a constant were in the file."""
 
     @property
     def scaling(self) -> Quant:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wasmlrun.support.errors import BadModel
-from wasmlrun.tiny.graph import Array, Graph, Node, Shape, Value, axis_of
+from wasmlrun.tiny import bytes_again, onnx_qlinear
+from wasmlrun.tiny.graph import Array, Graph, Node, Quant, Shape, Value, axis_of
 from wasmlrun.toolkit.toolchains.installer import ToolMissing
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ _TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 # where ONNX's axes are in a turned tensor
 _TURNED = {0: 0, 1: 3, 2: 1, 3: 2}
 _TYPES = {1: "f32", 2: "u8", 3: "i8", 6: "i32", 7: "i64", 9: "bool", 10: "f16"}
+_KINDS = {"float32": "f32", "uint8": "u8", "int8": "i8", "int32": "i32", "int64": "i64"}
 _MOST_FOLDED = 1 << 28
 _UNKNOWN: Shape = (0,)
 
@@ -42,8 +44,11 @@ def read(data: bytes, shown: str) -> Graph:
     try:
         model = onnx.load_model_from_string(data)
         _fix_batch(model.graph)
+        onnx_qlinear.expand(model.graph)
         model = onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
-        return _Reader(model).graph
+        graph = _Reader(model).graph
+        bytes_again.find(graph)
+        return graph
     except (
         DecodeError,
         onnx.shape_inference.InferenceError,
@@ -85,6 +90,8 @@ class _Reader:
             shape = tuple(int(d.dim_value) for d in kind.shape.dim) if known else _UNKNOWN
             self._known[value.name] = (shape, _TYPES.get(kind.elem_type, f"type {kind.elem_type}"))
         self.turned: set[str] = set()
+        self.stored: dict[str, tuple[Array, Quant]] = {}
+        """Constants of floats that are bytes in the file, and those bytes."""
         self._copies: dict[tuple[str, bool], str] = {}
         for value in proto.input:
             if value.name not in self.consts:
@@ -102,6 +109,10 @@ class _Reader:
             return tuple(self.consts[name].shape)
         return self._known.get(name, (_UNKNOWN, "f32"))[0]
 
+    def dtype(self, name: str) -> str:
+        """The type of its numbers."""
+        return self._known.get(name, (_UNKNOWN, "f32"))[1]
+
     def made(self, name: str, *, turned: bool = False) -> str:
         """Take in a tensor that is computed."""
         shape, dtype = self._known.get(name, (_UNKNOWN, "f32"))
@@ -112,11 +123,26 @@ class _Reader:
         self.graph.values[name] = Value(name, shape, dtype)
         return name
 
-    def constant(self, name: str, data: Array) -> str:
-        """Take in a constant."""
-        kinds = {"float32": "f32", "uint8": "u8", "int8": "i8", "int32": "i32", "int64": "i64"}
-        dtype = kinds.get(data.dtype.name, data.dtype.name)
-        return self.graph.add(Value(name, tuple(data.shape), dtype, None, data))
+    def constant(self, name: str, data: Array, order: Sequence[int] | None = None) -> str:
+        """Take in a constant: what the file has under that name, and its axes' order there."""
+        dtype = _KINDS.get(data.dtype.name, data.dtype.name)
+        value = Value(name, tuple(data.shape), dtype, None, data)
+        if name in self.stored:
+            value.stored = self._stored(name, data, order)
+        return self.graph.add(value)
+
+    def _stored(self, name: str, data: Array, order: Sequence[int] | None) -> Value | None:
+        """The bytes of a constant, in the order that its floats got."""
+        stored, quant = self.stored[name]
+        if order is not None:
+            stored = stored.reshape((1,) * (len(order) - stored.ndim) + stored.shape)
+            stored = np.ascontiguousarray(stored.transpose(order))
+            if quant.per_channel:
+                quant = Quant(quant.scale, quant.zero, list(order).index(quant.axis))
+        if stored.shape != data.shape:
+            return None
+        kind = _KINDS[stored.dtype.name]
+        return Value(f"{name} bytes", tuple(stored.shape), kind, quant, stored)
 
     def last(self, name: str) -> str:
         """A tensor of four dimensions with its channels last."""
@@ -159,7 +185,7 @@ class _Reader:
     # nodes
 
     def _node(self, node: Any) -> None:
-        if self._folded(node):
+        if self._dequantised(node) or self._folded(node):
             return
         convert = _CONVERTERS.get(node.op_type) if not node.domain else None
         if convert is not None:
@@ -173,6 +199,35 @@ class _Reader:
         made = [self.made(output) for output in node.output if output]
         computed = [self.plain(n) for n in node.input if n and n in self.graph.values]
         self.graph.nodes.append(Node(why, node.name or node.output[0], computed, made))
+
+    def _dequantised(self, node: Any) -> bool:
+        """Floats of bytes that are constant; the bytes are kept for operators of bytes."""
+        if node.op_type != "DequantizeLinear" or node.domain or node.input[0] not in self.consts:
+            return False
+        data = self.consts[node.input[0]]
+        if data.dtype.name not in ("int8", "uint8", "int32") or _attributes(node).get("block_size"):
+            return False
+        axis = axis_of(_attributes(node).get("axis", 1), max(data.ndim, 1))
+        quant = self.quant(node, axis)
+        steps = [1] * data.ndim
+        if quant.per_channel:
+            steps[axis] = -1
+        scale, zero = (np.array(n).reshape(steps) for n in (quant.scale, quant.zero))
+        self.consts[node.output[0]] = ((data.astype(np.int64) - zero) * scale).astype(np.float32)
+        if data.dtype.name != "int32":
+            self.stored[node.output[0]] = (data, quant)
+        return True
+
+    def quant(self, node: Any, axis: int = 0) -> Quant:
+        """Scale and zero point of a node that quantises or goes back."""
+        names = [name for name in node.input[1:3] if name]
+        if any(name not in self.consts for name in names):
+            raise ValueError(f"{node.op_type} ({node.output[0]}) has a scale that is computed")
+        scale = tuple(map(float, self.consts[names[0]].reshape(-1)))
+        zero = (0,) * len(scale)
+        if len(names) > 1:
+            zero = tuple(map(int, self.consts[names[1]].reshape(-1)))
+        return Quant(scale, zero, axis)
 
     def _folded(self, node: Any) -> bool:
         """Compute what depends on constants only."""
@@ -242,12 +297,14 @@ def _conv(reader: _Reader, node: Any, a: dict[str, Any]) -> None:
     if group == channels and weights.shape[1] == 1 and group > 1:
         if weights.shape[0] != channels:
             raise _NotHere("with several outputs of each channel")
-        op, data = "depthwise", weights.transpose(1, 2, 3, 0)
+        op = "depthwise"
     elif group == 1:
-        op, data = "conv", weights.transpose(0, 2, 3, 1)
+        op = "conv"
     else:
         raise _NotHere(f"of {group} groups")
-    inputs.append(reader.constant(node.input[1], np.ascontiguousarray(data, np.float32)))
+    order = (1, 2, 3, 0) if op == "depthwise" else (0, 2, 3, 1)
+    data = np.ascontiguousarray(weights.transpose(order), np.float32)
+    inputs.append(reader.constant(node.input[1], data, order))
     if len(node.input) > 2 and node.input[2]:
         bias = reader.consts.get(node.input[2])
         if bias is None:
@@ -343,7 +400,7 @@ def _binary(op: str) -> Callable[[_Reader, Any, dict[str, Any]], None]:
             data = reader.consts.get(name)
             if data is not None and turned:
                 data = data.reshape((1,) * (4 - data.ndim) + data.shape).transpose(_TO_LAST)
-                inputs.append(reader.constant(name, np.ascontiguousarray(data)))
+                inputs.append(reader.constant(name, np.ascontiguousarray(data), _TO_LAST))
             else:
                 inputs.append(reader.last(name) if turned else reader.plain(name))
         reader.made(node.output[0], turned=turned)
@@ -376,9 +433,9 @@ def _dense(reader: _Reader, node: Any, a: dict[str, Any]) -> None:
         raise _NotHere("of two tensors that are computed")
     if a.get("alpha", 1.0) != 1.0 or a.get("beta", 1.0) != 1.0 or a.get("transA", 0):
         raise _NotHere("with factors, or of a transposed input")
-    data = weights if a.get("transB", 0) else weights.T
-    inputs = [reader.plain(node.input[0])]
-    inputs.append(reader.constant(node.input[1], np.ascontiguousarray(data, np.float32)))
+    order = (0, 1) if a.get("transB", 0) else (1, 0)
+    data = np.ascontiguousarray(weights.transpose(order), np.float32)
+    inputs = [reader.plain(node.input[0]), reader.constant(node.input[1], data, order)]
     if len(node.input) > 2 and node.input[2]:
         bias = reader.consts.get(node.input[2])
         if bias is None or bias.size not in (1, data.shape[0]):
@@ -402,6 +459,34 @@ def _same(op: str) -> Callable[[_Reader, Any, dict[str, Any]], None]:
         reader.add(op, node, [source])
 
     return convert
+
+
+def _quantize(reader: _Reader, node: Any, a: dict[str, Any]) -> None:
+    _converted(reader, node, "quantize", node.output[0])
+
+
+def _dequantize(reader: _Reader, node: Any, a: dict[str, Any]) -> None:
+    _converted(reader, node, "dequantize", node.input[0])
+
+
+def _converted(reader: _Reader, node: Any, op: str, stored: str) -> None:
+    if any(name not in reader.consts for name in node.input[1:3] if name):
+        raise _NotHere("with a scale that is computed")
+    quant, source = reader.quant(node), node.input[0]
+    if quant.per_channel:
+        raise _NotHere("of a computed tensor with a scale for each channel")
+    turned = source in reader.turned
+    if op == "quantize":
+        reader.made(node.output[0], turned=turned)
+    value = reader.graph.value(stored)
+    if value.dtype not in ("i8", "u8"):
+        raise _NotHere(f"of type {value.dtype}")
+    if value.quant is not None and value.quant != quant:
+        raise _NotHere("with another scale than the bytes have")
+    value.quant = quant
+    if op == "dequantize":
+        reader.made(node.output[0], turned=turned)
+    reader.add(op, node, [source])
 
 
 def _transpose(reader: _Reader, node: Any, a: dict[str, Any]) -> None:
@@ -485,6 +570,8 @@ def _pad(reader: _Reader, node: Any, a: dict[str, Any]) -> None:
     if _text(a.get("mode", "constant")) != "constant":
         raise _NotHere(f"of mode {_text(a['mode'])}")
     source = node.input[0]
+    if reader.dtype(source) != "f32":
+        raise _NotHere("of other numbers than floats")
     rank = len(reader.shape(source))
     pads = reader.numbers(node, 1) or list(a.get("pads", ()))
     if len(pads) != 2 * rank or min(pads) < 0:
@@ -547,6 +634,8 @@ _CONVERTERS: dict[str, _Converter] = {
     "Identity": _same("identity"),
     "Dropout": _same("identity"),
     "Cast": _same("cast"),
+    "QuantizeLinear": _quantize,
+    "DequantizeLinear": _dequantize,
     "Transpose": _transpose,
     "Concat": _concat,
     "Slice": _slice,
