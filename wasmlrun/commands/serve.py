@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from wasmlrun.commands.clickform import verbosity_options, with_options
-from wasmlrun.commands.options import BACKEND, CACHE, DEVICE, DIRS, ISOLATION, LIMITS
+from wasmlrun.commands.options import (
+    BACKEND,
+    CACHE,
+    DEVICE,
+    DIRS,
+    ISOLATION,
+    LIMITS,
+    GuestOptions,
+    typed,
+)
 
 if TYPE_CHECKING:
     from wasmlrun.support.messages import Messages
 
 _NEEDED = ("uvicorn", "httptools", "starlette", "python_multipart", "prometheus_client")
 _FILE = click.Path(path_type=Path)
+
+
+class Wanted(GuestOptions):
+    """What the command line says besides the folder."""
+
+    worker: str | None = None
+    models: tuple[str, ...] = ()
+    labels: Path | None = None
+    manifest: Path | None = None
+    dirs: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
+    port: int = 8080
+    prefix: str = ""
+    cors: tuple[str, ...] = ()
+    kv: Path | None = None
+    reload: bool = False
+    allow_private: tuple[str, ...] = ()
+    processes: int | None = None
+    queue: int = 128
+    recycle: int = 10_000
+    context: int = 4096
+    max_body: int = 32 << 20
+    drain: float = 30.0
+    log: str = "text"
+    no_oneshot: bool = False
 
 
 @click.command("serve", context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,7 +130,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--install", is_flag=True, help="Prepare the interpreters of scripts if need be.")
 @with_options(BACKEND, *DEVICE, *LIMITS, ISOLATION, CACHE)
 @verbosity_options
-def command(folder: Path | None, verbosity: int, install: bool, **wanted: Any) -> int:
+def command(folder: Path | None, verbosity: int, install: bool, **rest: Any) -> int:
     """Serve a folder of Wasm Workers Server, or workers and models as an API with a page.
 
     Without DIR, --worker and --model it is the default model. --timeout is for each request.
@@ -104,11 +138,10 @@ def command(folder: Path | None, verbosity: int, install: bool, **wanted: Any) -
     from wasmlrun.support.errors import UsageFault
     from wasmlrun.support.messages import Messages
 
-    messages = Messages(verbosity)
+    messages, wanted = Messages(verbosity), typed(Wanted, rest)
     _check_installed()
     if folder is not None and not folder.is_dir():
         raise UsageFault(f"{folder} is no folder", "name a folder with workers")
-    from wasmlrun.commands.options import chosen_limits
     from wasmlrun.serve.order import Order
     from wasmlrun.serve.server import serve
     from wasmlrun.serve.site import SiteSettings
@@ -118,47 +151,47 @@ def command(folder: Path | None, verbosity: int, install: bool, **wanted: Any) -
     if folder is not None:
         site = SiteSettings(
             folder.absolute(),
-            wanted["prefix"],
-            wanted["cors"],
-            wanted["reload"],
-            wanted["allow_outside"],
-            wanted["max_body"],
+            wanted.prefix,
+            wanted.cors,
+            wanted.reload,
+            wanted.allow_outside,
+            wanted.max_body,
         )
         _prepare_interpreters(site.folder, messages, install=install)
-    if wanted["worker"] is not None:
+    if wanted.worker is not None:
         from wasmlrun.commands.options import interpreter
 
-        interpreter(Path(wanted["worker"]), messages, install=install)
-    limits = {k: v for k, v in chosen_limits(wanted).items() if v is not None}
+        interpreter(Path(wanted.worker), messages, install=install)
+    limits = {k: v for k, v in wanted.limits.items() if v is not None}
     timeout = limits.pop("timeout", 30.0)
     models, chats = _models(wanted, folder is not None)
     order = Order(
         site=site,
         models=models,
         chats=chats,
-        context=wanted["context"],
-        host=wanted["host"],
-        port=wanted["port"],
-        processes=wanted["processes"] or processors(),
-        waiting=wanted["queue"],
-        recycle=wanted["recycle"],
-        drain=wanted["drain"],
+        context=wanted.context,
+        host=wanted.host,
+        port=wanted.port,
+        processes=wanted.processes or processors(),
+        waiting=wanted.queue,
+        recycle=wanted.recycle,
+        drain=wanted.drain,
         timeout=timeout,
-        max_body=wanted["max_body"],
-        kv=wanted["kv"],
-        log=wanted["log"],
-        oneshot=not wanted["no_oneshot"],
-        allow_private=[host.lower() for host in wanted["allow_private"]],
-        require_isolation=wanted["require_isolation"],
-        trusted_keys=[str(Path(key).absolute()) for key in wanted["trusted_keys"]],
-        trusted_worker=wanted["trusted_worker"],
+        max_body=wanted.max_body,
+        kv=wanted.kv,
+        log=wanted.log,
+        oneshot=not wanted.no_oneshot,
+        allow_private=[host.lower() for host in wanted.allow_private],
+        require_isolation=wanted.require_isolation,
+        trusted_keys=[str(Path(key).absolute()) for key in wanted.trusted_keys],
+        trusted_worker=wanted.trusted_worker,
         limits=limits,
         engine={
-            "backend": wanted["backend"],
-            "device": wanted["device"],
-            "strict_device": wanted["strict_device"],
-            "precision": wanted["precision"],
-            "cache": not wanted["no_cache"],
+            "backend": wanted.backend,
+            "device": wanted.device,
+            "strict_device": wanted.strict_device,
+            "precision": wanted.precision,
+            "cache": not wanted.no_cache,
         },
     )
     return serve(order, messages)
@@ -187,23 +220,21 @@ def _prepare_interpreters(folder: Path, messages: Messages, *, install: bool) ->
         interpreter(file, messages, install=install)
 
 
-def _models(
-    wanted: Mapping[str, Any], has_site: bool
-) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
+def _models(wanted: Wanted, has_site: bool) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """The wishes of each model that is served, and the language models. Raises UsageFault."""
     from wasmlrun.support import bundled
     from wasmlrun.support.errors import UsageFault
 
-    worker = _place(wanted["worker"])
+    worker = _place(wanted.worker)
     shared = {
         "worker": worker,
-        "manifest": _place(wanted["manifest"]),
-        "labels": _place(wanted["labels"]),
-        "dirs": list(wanted["dirs"]),
-        "allow_outside": wanted["allow_outside"],
+        "manifest": _place(wanted.manifest),
+        "labels": _place(wanted.labels),
+        "dirs": list(wanted.dirs),
+        "allow_outside": wanted.allow_outside,
     }
-    named = dict(_named(wanted["models"]))
-    if len(named) < len(wanted["models"]):
+    named = dict(_named(wanted.models))
+    if len(named) < len(wanted.models):
         raise UsageFault("two models have one name", "name them: --model NAME=FILE")
     chats = [{"name": name, "model": model} for name, model in named.items() if _converses(model)]
     for chat in chats:
