@@ -79,7 +79,6 @@ def test_usual_command_lines_are_read_quickly() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        [],
         ["x.jpg", "--help"],
         ["x.jpg", "-h"],
         ["x.jpg", "-vv"],
