@@ -257,3 +257,56 @@ def test_what_a_file_is(shelf: Any, invoke: Any) -> None:
     shelf("magika")
     done = invoke("infer", ROOT / "README.md", "--model", "magika")
     assert done.stdout.startswith("markdown\t0.9"), done.stderr
+
+
+def test_a_line_of_text_is_read(shelf: Any, invoke: Any, tmp_path: Path) -> None:
+    from PIL import ImageDraw, ImageFont
+
+    shelf("ocr-recognition")
+    picture = Image.new("RGB", (520, 60), "white")
+    font = ImageFont.load_default(40)
+    ImageDraw.Draw(picture).text((10, 8), "Hello WebAssembly 2026", fill="black", font=font)
+    picture.save(tmp_path / "line.png")
+    out = tmp_path / "line.txt"
+    done = invoke("infer", tmp_path / "line.png", "--model", "ocr-recognition", "-o", out)
+    assert done.stdout.startswith("Hello WebAssembly 2026\t0.9"), done.stderr
+    assert out.read_text() == "Hello WebAssembly 2026\n"
+
+
+def test_lines_of_text_are_found_on_a_page(shelf: Any, invoke: Any, tmp_path: Path) -> None:
+    from PIL import ImageDraw, ImageFont
+
+    shelf("ocr-detection")
+    picture = Image.new("RGB", (640, 480), "white")
+    font, draw = ImageFont.load_default(40), ImageDraw.Draw(picture)
+    for place, text in (((60, 80), "First line"), ((200, 300), "and a second")):
+        draw.text(place, text, fill="black", font=font)
+    picture.save(tmp_path / "page.png")
+    done = invoke("infer", tmp_path / "page.png", "--model", "ocr-detection", "--json")
+    boxes = sorted(one["box"] for one in json.loads(done.stdout)["found"])
+    assert len(boxes) == 2
+    assert boxes[0] == pytest.approx([60, 82, 215, 128], abs=15)
+    assert boxes[1] == pytest.approx([200, 305, 445, 345], abs=15)
+
+
+@pytest.mark.skipif(not os.environ.get("CI"), reason="84 MB are fetched where CI is set")
+def test_texts_that_mean_alike_have_vectors_that_are_close(
+    shelf: Any, invoke: Any, tmp_path: Path
+) -> None:
+    shelf("minilm")
+    vectors = []
+    for text in ("A man eats pasta.", "Somebody is having spaghetti.", "The car broke down."):
+        (tmp_path / "t.txt").write_text(text)
+        out = tmp_path / "v.npy"
+        invoke("infer", tmp_path / "t.txt", "--model", "minilm", "-o", out)
+        vectors.append(np.load(out))
+    one, alike, other = vectors
+    assert one.shape == (384,)
+    assert one @ one == pytest.approx(1, abs=1e-4)
+    assert one @ alike > 0.5 > 0.2 > one @ other
+    # as the model's authors have it
+    (tmp_path / "t.txt").write_text("This is an example sentence")
+    done = invoke("infer", tmp_path / "t.txt", "--model", "minilm", "--json")
+    assert json.loads(done.stdout)["vector"][:4] == pytest.approx(
+        [0.0676568, 0.0634958, 0.0487131, 0.0793050], abs=1e-4
+    )

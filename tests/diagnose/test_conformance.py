@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from kit.core_guests import printing
+from kit.needs import needs
+from kit.onnx_by_hand import colours_onnx
 from kit.outcome import Outcome
 
 FORGED = "error: worker x failed: invalid exit status\n"
@@ -37,3 +39,23 @@ def test_a_failure_is_no_crash(
     passed = [line for line in outcome.stdout.splitlines() if "not a crash" in line]
     assert len(passed) == 4
     assert all(line.startswith("pass\t") for line in passed)
+
+
+def test_a_worker_is_tried_with_another_engine(
+    tmp_path: Path, run_cli: Callable[..., Outcome]
+) -> None:
+    needs("onnxruntime", "onnxruntime")
+    model = tmp_path / "colours.onnx"
+    model.write_bytes(colours_onnx())
+    outcome = run_cli(["check", "mobilenet", "--model", model, "--backend", "onnx"])
+    assert outcome.code == 0, outcome.stdout
+    # an engine that does not read it makes every picture fail
+    outcome = run_cli(["check", "mobilenet", "--model", model, "--backend", "litert"])
+    assert outcome.code == 1
+    assert "the engine litert does not read onnx models" in outcome.stdout
+
+
+def test_an_engine_that_is_none(run_cli: Callable[..., Outcome]) -> None:
+    outcome = run_cli(["check", "mobilenet", "--backend", "onyx"])
+    assert (outcome.code, outcome.stdout) == (2, "")
+    assert "error: --backend onyx: no engine is named 'onyx'" in outcome.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -67,3 +68,29 @@ def test_an_engine_that_does_not_read_it_is_named(
     outcome = run_cli([*arguments, "complete", "m", "x"])
     assert outcome.code == 1
     assert "the engine openvino does not read ggml models" in outcome.stderr
+
+
+def test_the_same_in_rust(
+    run_cli: Callable[..., Outcome], talk: Path, outside: dict[str, str], tmp_path: Path
+) -> None:
+    project = tmp_path / "talk"
+    shutil.copytree(SAMPLES / "rust", project)
+    # in the user's own environment, where toolchains are kept
+    install = ["--install"] if os.environ.get("CI") else []
+    command = [sys.executable, "-m", "wasmlrun", "build", str(project), *install]
+    built = subprocess.run(command, env=outside, capture_output=True, text=True, check=False)
+    if built.returncode != 0 and " not installed" in built.stderr and not install:
+        pytest.skip("Rust with a WebAssembly target is not installed (in CI it is)")
+    assert built.returncode == 0, built.stderr
+    model = f"m={language_model()}"
+
+    def said(guest: Path, *words: str) -> str:
+        done = run_cli(["run", guest, "--model", model, "--timeout", "110", "--", *words])
+        assert (done.code, done.stderr) == (0, "")
+        return done.stdout
+
+    for words in (["complete", "m", "The capital of France is"], ["embed", "m", "hello"]):
+        assert said(project / "talk.wasm", *words) == said(talk, *words)
+    wrong = run_cli(["run", project / "talk.wasm", "--model", model, "--", "sing"])
+    assert (wrong.code, wrong.stdout) == (1, "")
+    assert "usage: talk complete MODEL PROMPT" in wrong.stderr

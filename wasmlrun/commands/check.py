@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from wasmlrun.commands.clickform import Named, verbosity_options, with_options
-from wasmlrun.commands.options import REPORT_FILES
+from wasmlrun.commands.options import BACKEND, REPORT_FILES
 
 
 @click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,13 +15,14 @@ from wasmlrun.commands.options import REPORT_FILES
 @click.option("--model", type=Named("models_here"), metavar="FILE|NAME", help="As for classify.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object a case.")
 @click.option("--install", is_flag=True, help="For a script: prepare its interpreter if need be.")
-@with_options(*REPORT_FILES)
+@with_options(BACKEND, *REPORT_FILES)
 @verbosity_options
 def command(
     worker: str,
     model: str | None,
     as_json: bool,
     install: bool,
+    backend: str | None,
     verbosity: int,
     **files: Path | None,
 ) -> int:
@@ -46,8 +47,16 @@ def command(
     )
 
     def prepared(_: Board) -> None:
+        from wasmlrun.engines import registry
+        from wasmlrun.engines.protocol import NoEngineError, Settings
         from wasmlrun.pipeline.plan import Wishes, make_plan
+        from wasmlrun.support.errors import UsageFault
 
+        try:
+            if backend is not None:
+                registry.get(backend, Settings())
+        except NoEngineError as e:
+            raise UsageFault(f"--backend {backend}: {e}", e.hint) from e
         make_plan(Wishes(worker, model=model))
 
     def work() -> int:
@@ -58,7 +67,7 @@ def command(
         if code != EXIT_OK:
             return code
         passed = cases = 0
-        for outcome in check_worker(worker, model):
+        for outcome in check_worker(worker, model, backend):
             report.result(outcome)
             passed, cases = passed + outcome.passed, cases + 1
         messages.info(f"{passed} of {cases} cases passed")

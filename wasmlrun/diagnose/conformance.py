@@ -45,9 +45,14 @@ class _Ran:
         return found if isinstance(found, list) else []
 
 
-def check_worker(worker: str, model: str | None = None) -> Iterator[Outcome]:
-    """Try a worker of the protocol `tensor` in every case; with `model`, pictures go to that."""
-    options = ("--model", model) if model is not None else ()
+def check_worker(
+    worker: str, model: str | None = None, backend: str | None = None
+) -> Iterator[Outcome]:
+    """Try a worker of the protocol `tensor` in every case; with `model`, pictures go to that, and
+    with `backend` that engine runs it.
+    """
+    options: tuple[str, ...] = ("--model", model) if model is not None else ()
+    options += ("--backend", backend) if backend is not None else ()
     with tempfile.TemporaryDirectory(prefix="wasmlrun-check-") as folder:
         pictures = _pictures(Path(folder))
         first: list[dict[str, Any]] = []

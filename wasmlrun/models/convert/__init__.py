@@ -10,7 +10,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from wasmlrun.models.convert import dictionary, efficientnet_lite, label_list, whisper
+from wasmlrun.models.convert import (
+    dictionary,
+    efficientnet_lite,
+    label_list,
+    minilm,
+    onnx_metadata,
+    whisper,
+)
 
 Conversion = Callable[[bytes], bytes]
 """From a file's bytes to those that are kept. Raises ValueError for what it cannot read."""
@@ -22,5 +29,7 @@ CONVERSIONS: Final[Mapping[str, Conversion]] = {
     "gzip-dictionary": dictionary.from_gzip,
     "json-labels": label_list.from_json,
     "ctranslate2-whisper": whisper.from_ctranslate2,
+    "minilm": minilm.to_onnx,
+    "ocr-letters": partial(onnx_metadata.lines, key="character"),
     "magika-labels": partial(label_list.from_json, key="target_labels_space"),
 }

@@ -1,4 +1,4 @@
-"""Write an ONNX file: as much of the format as a chain of convolutions needs.
+"""Write an ONNX file: as much of the format as the networks beside it need.
 
 ONNX is a protocol buffer, of which this writes the fields of onnx.proto by their numbers.
 """
@@ -29,12 +29,12 @@ class Graph:
         self._inputs: list[bytes] = []
         self._outputs: list[bytes] = []
 
-    def input(self, name: str, shape: Sequence[int]) -> str:
-        """An input of f32 numbers."""
-        self._inputs.append(_value_info(name, shape))
+    def input(self, name: str, shape: Sequence[int | str], kind: str = "f32") -> str:
+        """An input; a size that is free has a name. `kind` is `f32` or `i64`."""
+        self._inputs.append(_value_info(name, shape, kind))
         return name
 
-    def output(self, name: str, shape: Sequence[int]) -> None:
+    def output(self, name: str, shape: Sequence[int | str]) -> None:
         """A node's output, of f32 numbers, becomes one of the model's."""
         self._outputs.append(_value_info(name, shape))
 
@@ -80,9 +80,11 @@ def _attributes(attributes: Mapping[str, Value]) -> list[bytes]:
     return parts
 
 
-def _value_info(name: str, shape: Sequence[int]) -> bytes:
-    dims = b"".join(_bytes(1, _number(1, side)) for side in shape)
-    tensor = _number(1, _FLOAT) + _bytes(2, dims)
+def _value_info(name: str, shape: Sequence[int | str], kind: str = "f32") -> bytes:
+    dims = b"".join(
+        _bytes(1, _text(2, side) if isinstance(side, str) else _number(1, side)) for side in shape
+    )
+    tensor = _number(1, _ELEMENTS[kind]) + _bytes(2, dims)
     return _text(1, name) + _bytes(2, _bytes(1, tensor))
 
 
