@@ -59,7 +59,7 @@ class _Network:
         self._width = weights["embeddings.word_embeddings.weight"].shape[1]
 
     def graph(self) -> Graph:
-        """All of it."""
+        """The whole network, ready to be written."""
         graph = self._graph
         graph.input("input_ids", (1, "tokens"), "i64")
         x = self._embedded()
