@@ -15,7 +15,7 @@ from wasmlrun.sandbox import core_streams
 from wasmlrun.sandbox.outcome import GuestRun
 from wasmlrun.sandbox.worker import LinkedWorker, Runtime, Worker
 from wasmlrun.support.cache import Cache
-from wasmlrun.support.errors import LimitExceeded, WorkerFailed
+from wasmlrun.support.errors import BadWorker, LimitExceeded, WorkerFailed
 from wasmlrun.support.limits import Limits
 
 Made = Callable[..., LinkedWorker]
@@ -106,6 +106,15 @@ def test_what_cannot_be_kept_ready_runs_as_ever(made: Made) -> None:
         (call $exit (i32.load $other (i32.const 0)))))"""
     linked = made(guest)
     assert [run(linked).exit_code for _ in range(2)] == [3, 3]
+
+
+def test_a_reactor_is_initialised_as_its_run(made: Made) -> None:
+    guest = printing("hello").replace('"_start"', '"_initialize"')
+    assert run(made(guest)).stdout == b"hello"
+    with pytest.raises(BadWorker, match="exports no _start"):
+        made(guest, many=False)
+    both = guest.replace('(func (export "_init', '(func (export "_start")) (func (export "_init')
+    assert run(made(both)).stdout == b""
 
 
 def test_limits_hold_all_the_same(made: Made) -> None:

@@ -313,3 +313,21 @@ def test_several_children_work_at_the_same_time(make: Callable[..., Child]) -> N
     children.close()
     with pytest.raises(ValueError, match="the worker is closed"):
         children.call(order("nothing"))
+
+
+def test_children_that_were_replaced_leave_no_descriptor(make: Callable[..., Child]) -> None:
+    child, held = make(calls=1), []
+    for _ in range(4):
+        try:
+            child.call(order("refuse"))
+        except LimitExceeded as error:
+            held.append(error)  # its traceback knows the frames that it went through
+        child.call(order("nothing"))
+    assert len(held) == 4
+    boards = [
+        name
+        for name in os.listdir("/proc/self/fd")
+        if os.path.islink(f"/proc/self/fd/{name}")
+        and "wasmlrun-board" in os.readlink(f"/proc/self/fd/{name}")
+    ]
+    assert len(boards) <= 1, boards

@@ -42,6 +42,9 @@ class Wanted(GuestOptions):
     kv: Path | None = None
     reload: bool = False
     allow_private: tuple[str, ...] = ()
+    allow_host: tuple[str, ...] = ()
+    per_client: int | None = None
+    rate: float | None = None
     processes: int | None = None
     queue: int = 128
     recycle: int = 10_000
@@ -82,6 +85,24 @@ class Wanted(GuestOptions):
     multiple=True,
     metavar="HOST",
     help="Let workers of DIR send requests to this host although it is not public.",
+)
+@click.option(
+    "--allow-host",
+    multiple=True,
+    metavar="NAME",
+    help="Name that requests may have the server go by, as behind a proxy; repeatable.",
+)
+@click.option(
+    "--per-client",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Requests that one address may have at the same time. Default: any number.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    metavar="N",
+    help="Requests of one address in a second. Default: any number.",
 )
 @click.option("--processes", type=click.IntRange(1, 256), help="Default: one for each core.")
 @click.option(
@@ -182,6 +203,9 @@ def command(folder: Path | None, verbosity: int, install: bool, **rest: Any) -> 
         log=wanted.log,
         oneshot=not wanted.no_oneshot,
         allow_private=[host.lower() for host in wanted.allow_private],
+        allow_hosts=wanted.allow_host,
+        per_client=wanted.per_client,
+        rate=wanted.rate,
         require_isolation=wanted.require_isolation,
         trusted_keys=[str(Path(key).absolute()) for key in wanted.trusted_keys],
         trusted_worker=wanted.trusted_worker,

@@ -45,7 +45,12 @@ class CoreProgram:
             self._engine, self._module = _compiled(runtime, path, code, fuel=fuel)
         self._epochs = Epochs(self._engine.increment_epoch)
         self._imports = self._module.imports()
-        start = self._module.functions().get("_start")
+        functions = self._module.functions()
+        self._entry = "_start"
+        if runtime.many and "_start" not in functions and "_initialize" in functions:
+            # a reactor: Wasm Workers Server's linker runs it so, and its kit for Zig makes such
+            self._entry = "_initialize"
+        start = functions.get(self._entry)
         if start is None or start[0]:
             what = "no _start function" if start is None else "a _start that wants arguments"
             raise BadWorker(
@@ -77,7 +82,7 @@ class CoreProgram:
             http_abi.define(linker, http_requests.sender(grant.http))
         _check_imports(self._path, self._imports, grant, linker, wasmtime_c.Store(self._engine))
         try:
-            linked = linker.link(self._module)
+            linked = linker.link(self._module, self._entry)
         except wasmtime_c.Refused as e:
             raise _mismatch(self._path, sentence(str(e))) from e
         return LinkedCore(self._engine, self._epochs, linked, self._results, binding, streams)

@@ -42,7 +42,8 @@ def failed(error: Exception) -> tuple[int, dict[str, Any]]:
     """The status of an error, and code, message and hint of it. What nobody foresaw is raised."""
     match error:
         case Refused():
-            return error.status, {"code": "refused", "message": error.message}
+            code = "too-many" if error.status == 429 else "refused"
+            return error.status, {"code": code, "message": error.message}
         case Busy():
             return 503, {"code": "busy", "message": "too many requests wait already"}
         case BodyTooLarge():

@@ -15,6 +15,7 @@ from starlette.requests import Request
 
 import wasmlrun
 from wasmlrun.serve import oip
+from wasmlrun.serve.admission import check_origin
 from wasmlrun.serve.answers import Refused, Reply, as_json, failed, readiness, with_retry
 from wasmlrun.serve.guard import Receive, Scope, leaving, read_body
 from wasmlrun.serve.pool import Pool
@@ -65,6 +66,7 @@ class Api:
         return None
 
     async def _classify(self, scope: Scope, receive: Receive) -> Reply:
+        check_origin(scope)
         query = parse_qs(scope["query_string"].decode("latin-1"))
         top = query.get("top", [str(DEFAULT_TOP)])[-1]
         if not top.isascii() or not top.isdecimal() or not 1 <= int(top) <= MOST_TOP:
@@ -140,6 +142,7 @@ class Api:
         return "/v2/models/{model}/infer", await self._infer(number, scope, receive)
 
     async def _infer(self, number: int, scope: Scope, receive: Receive) -> Reply:
+        check_origin(scope)
         header = _header(scope, oip.HEADER)
         asked = oip.parse(await read_body(scope, receive, self._max_body), header)
         inputs = [[name, t.dtype.value, list(t.shape)] for name, t in asked.inputs]

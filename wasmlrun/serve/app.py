@@ -10,7 +10,8 @@ from threading import Event
 from typing import Any
 
 from wasmlrun.serve import answers
-from wasmlrun.serve.answers import Reply, as_json, error_answer, readiness
+from wasmlrun.serve.admission import Names, Rates, TooMany
+from wasmlrun.serve.answers import Refused, Reply, as_json, error_answer, readiness
 from wasmlrun.serve.api import Api
 from wasmlrun.serve.chat import Chat
 from wasmlrun.serve.guard import ClientGone, Receive, Scope, Send
@@ -39,6 +40,8 @@ class App:
         messages: Messages,
         log: str,
         ending: Event,
+        names: Names,
+        rates: Rates,
     ) -> None:
         """`log` is "text", "json" or "none"; `ending` is set when the server is about to end."""
         self._site = site
@@ -48,6 +51,8 @@ class App:
         self._messages = messages
         self._log = log
         self._ending = ending
+        self._names = names
+        self._rates = rates
         self._pages = Pages() if api is not None and api.models else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,7 +72,7 @@ class App:
 
         route = "failed"
         try:
-            route = await self._route(scope, receive, counted)
+            route = await self._admitted(scope, receive, counted)
         except (Gone, ClientGone):
             route = "gone"
         finally:
@@ -75,6 +80,21 @@ class App:
             self._metrics.count(route, status, seconds)
             if self._log != "none":
                 self._tell(scope, route, status, size, seconds)
+
+    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> str:
+        client: str | None = None
+        try:
+            self._names.check(scope)
+            if self._rates.limited:
+                client = self._rates.enter(scope)
+        except Refused as refused:
+            await answers.send(_refusal(refused), send)
+            return "refused"
+        try:
+            return await self._route(scope, receive, send)
+        finally:
+            if client is not None:
+                self._rates.leave(client)
 
     async def _route(self, scope: Scope, receive: Receive, send: Send) -> str:
         path = scope["path"]
@@ -151,3 +171,11 @@ class App:
             path = printable(scope["path"], keep="")
             line = f"{client} {scope['method']} {path} {status} {seconds * 1000:.1f} ms"
         self._messages.info(line)
+
+
+def _refusal(refused: Refused) -> Reply:
+    reply = error_answer(refused)
+    if not isinstance(refused, TooMany):
+        return reply
+    when = ("retry-after", str(refused.seconds))
+    return Reply(reply.status, (*reply.headers, when), reply.body)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from wasmlrun.serve import answers, openai
+from wasmlrun.serve.admission import check_origin
 from wasmlrun.serve.answers import Refused, Reply, as_json, failed, with_retry
 from wasmlrun.serve.guard import ClientGone, Receive, Scope, Send, leaving, read_body
 from wasmlrun.serve.openai import ChatRequest, Completion, Rejected
@@ -69,6 +70,7 @@ class Chat:
         raise Rejected(404, f"there is no model {name}; there are: {known}", "model", _NO_MODEL)
 
     async def _complete(self, scope: Scope, receive: Receive, send: Send) -> None:
+        check_origin(scope)
         request = openai.parse(await read_body(scope, receive, self._max_body))
         number = self._number(request.model)
         gone = asyncio.ensure_future(leaving(receive)())

@@ -17,6 +17,8 @@ MAX_HEAD = 64 << 10
 HEAD_SECONDS = 10.0
 """From a connection's start, or a request's first byte, to the end of its headers."""
 BODY_SECONDS = 30.0
+SEND_SECONDS = 30.0
+"""For which a client may read nothing of its answer."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -28,6 +30,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     _head: int
     _timer: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head."""
@@ -38,7 +41,19 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self._stop()
+        self._go_on()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than is written: from here on it has to read something."""
+        super().pause_writing()
+        if self._stalled is None:
+            self._stalled = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It does."""
+        self._go_on()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Count what comes until the headers are complete."""
@@ -72,6 +87,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _go_on(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
 
     def _too_slow(self) -> None:
         self._timer = None

@@ -35,6 +35,12 @@ class Order(Record):
     log: str = "text"
     oneshot: bool = True
     allow_private: Sequence[str] = ()
+    allow_hosts: Sequence[str] = ()
+    """Names that the server goes by, beside those of the loopback interface."""
+    per_client: int | None = None
+    """Requests that one client may have at the same time."""
+    rate: float | None = None
+    """Requests of one client in a second."""
     require_isolation: bool = False
     """Whether a child that cannot be walled in is an error."""
     trusted_keys: Sequence[str] = ()

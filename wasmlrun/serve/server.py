@@ -19,6 +19,7 @@ from typing import Any
 import uvicorn
 
 from wasmlrun.serve import oneshot
+from wasmlrun.serve.admission import Names, Rates
 from wasmlrun.serve.api import Api, Model
 from wasmlrun.serve.app import App
 from wasmlrun.serve.chat import Chat
@@ -72,7 +73,10 @@ async def _serve(order: Order, listening: socket.socket, messages: Messages) -> 
         ending = Event()
         api = Api(models, pool, order.max_body, ending) if models else None
         chat = _chat(order, chats)
-        app = App(site, api, chat, Metrics(pool, chats), messages, order.log, ending)
+        names = Names(order.host, order.allow_hosts)
+        rates = Rates(order.per_client, order.rate)
+        metrics = Metrics(pool, chats)
+        app = App(site, api, chat, metrics, messages, order.log, ending, names, rates)
         if order.oneshot and models and not order.limits:
             warm = oneshot.Server(order.models, order.engine, pool, messages)
             await warm.start()

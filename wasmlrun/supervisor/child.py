@@ -311,6 +311,8 @@ class _Running:
     def stop(self) -> None:
         """End it and clear away what it left."""
         self._finish()
+        # errors that were raised meanwhile may keep this object for a while
+        self.board.close()
 
 
 def _end(process: subprocess.Popen[bytes], end: socket.socket, alive: int, owner: int) -> None:

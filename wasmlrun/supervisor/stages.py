@@ -63,6 +63,10 @@ class Board:
         self.outbox: Outbox | None = None
         """In a child: where its answers go."""
 
+    def close(self) -> None:
+        """Give the memory and its descriptor back; nothing is asked or said afterwards."""
+        self._memory.close()
+
     @contextmanager
     def doing(self, stage: Stage, what: str) -> Iterator[None]:
         """Say that a stage runs while the block does."""

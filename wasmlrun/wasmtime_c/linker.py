@@ -116,26 +116,32 @@ class Linker(Owned):
         names = _sized(module, name)
         return bool(lib.wasmtime_linker_get(self.pointer, store.context, *names, byref(found)))
 
-    def link(self, module: Module) -> Linked:
-        """Give a module its imports. Raises Refused for one that is missing or of another kind."""
+    def link(self, module: Module, entry: str = "_start") -> Linked:
+        """Give a module its imports. Raises Refused for one that is missing or of another kind.
+
+        `entry` is the function that a run calls.
+        """
         made = c_void_p()
         check(library().wasmtime_linker_instantiate_pre(self.pointer, module.pointer, byref(made)))
-        return Linked(self, made, self._raised)
+        return Linked(self, made, self._raised, entry.encode())
 
 
 class Linked(Owned):
     """A module with its imports; runs one instance at a time."""
 
-    def __init__(self, linker: Linker, pointer: c_void_p, raised: list[BaseException]) -> None:
+    def __init__(
+        self, linker: Linker, pointer: c_void_p, raised: list[BaseException], entry: bytes
+    ) -> None:
         assert pointer.value is not None
         super().__init__(pointer.value, library().wasmtime_instance_pre_delete)
         self._linker = linker  # its functions are called
         self._raised = raised
+        self._entry = entry
         self.memory_used = 0
         """Bytes of the memory that the last instance exported, when it ended."""
 
     def run(self, store: Store, results: int = 0) -> None:
-        """Make an instance and call its `_start`, which has so many results and no parameters.
+        """Make an instance and call its entry, which has so many results and no parameters.
 
         Raises:
             Exited: it called `proc_exit`. Trap: it was ended; or what a host function raised.
@@ -166,7 +172,7 @@ class Linked(Owned):
             )
             exported = lib.wasmtime_instance_export_get
             exported(context, byref(instance), b"memory", 6, byref(memory))
-            exported(context, byref(instance), b"_start", 6, byref(start))
+            exported(context, byref(instance), self._entry, len(self._entry), byref(start))
             function, given = addressof(start) + External.of.offset, (Value * results)()
             check_call(
                 lib.wasmtime_func_call(context, function, None, 0, given, results, byref(trap)),
