@@ -89,7 +89,7 @@ def started(command: list[str], port: int, env: dict[str, str]) -> tuple[subproc
     process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
     while time.perf_counter() - began < 120:
         try:
-            asyncio.run(load(port, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n", 1, 1))
+            asyncio.run(load(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 1, 1))
             break
         except AssertionError:  # it answers, whatever it is
             break
@@ -101,7 +101,7 @@ def started(command: list[str], port: int, env: dict[str, str]) -> tuple[subproc
 def post(body: bytes) -> bytes:
     """A request with a picture."""
     length = f"Content-Length: {len(body)}\r\n\r\n"
-    head = "POST /classify HTTP/1.1\r\nHost: h\r\nContent-Type: image/jpeg\r\n" + length
+    head = "POST /classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n" + length
     return head.encode() + body
 
 
@@ -182,7 +182,7 @@ def hello(arguments: argparse.Namespace, env: dict[str, str], scratch: Path) -> 
     (scratch / "site" / "index.wasm").write_bytes(wasmtime.wat2wasm(HELLO))
     command = [sys.executable, "-m", "wasmlrun", "serve", str(scratch / "site"), "--port", "9403"]
     server, _ = started([*command, "--log", "none", "--queue", "256"], 9403, env)
-    request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
     try:
         for connections in CONNECTIONS:
             rate, median, p99 = measured(9403, request, max(1, arguments.echo // 4), connections)

@@ -24,7 +24,8 @@ async def app(scope: Scope, receive: Receive, reply: Send) -> None:
     except (guard.BodyTooLarge, guard.BodyTooSlow) as error:
         await send(error_answer(error), reply)
     else:
-        await send(Reply(200, (), body), reply)
+        large = b"x" * (64 << 20) if scope["path"] == "/large" else body
+        await send(Reply(200, (), large), reply)
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,7 @@ def port() -> Iterator[int]:
     patch = pytest.MonkeyPatch()
     patch.setattr(guard, "HEAD_SECONDS", 0.3)
     patch.setattr(guard, "BODY_SECONDS", 0.3)
+    patch.setattr(guard, "SEND_SECONDS", 0.5)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     listening.listen()
@@ -110,3 +112,62 @@ def test_a_head_that_is_huge(port: int, piece: bytes) -> None:
 def test_a_body_in_the_first_packet_is_no_head(port: int) -> None:
     got = answer(port, POST + b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000)
     assert got.startswith(b"HTTP/1.1 413 ")
+
+
+def test_an_answer_that_nobody_reads(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as end:
+        end.sendall(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n")
+        time.sleep(2)
+        got = 0
+        try:
+            while part := end.recv(1 << 20):
+                got += len(part)
+        except ConnectionError:
+            pass
+        assert got < 64 << 20  # the rest of it was given up
+
+
+def test_an_answer_that_is_read_slowly(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as end:
+        end.sendall(b"GET /large HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        got = 0
+        while part := end.recv(1 << 20):
+            got += len(part)
+            time.sleep(0.02)
+        assert got > 64 << 20
+
+
+# --- requests that two servers would understand differently -------------------------------------
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET",
+        POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nx\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n\r\n",
+        POST + b"Content-Length: -1\r\n\r\n",
+        POST + b"Content-Length: +3\r\n\r\nabc",
+        POST + b"Content-Length: 3 3\r\n\r\nabc",
+        POST + b"Content-Length : 3\r\n\r\nabc",
+        GET + b"A: b\r\n c\r\n\r\n",
+        GET + b"A\0: b\r\n\r\n",
+        GET + b"A: b\0\r\n\r\n",
+        GET + b": b\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: h\n\n",
+        b"GET /a b HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: h\r\n\r\n",
+        b"get / HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+    ],
+    ids=repr,
+)
+def test_smuggled_requests(port: int, request_: bytes) -> None:
+    got = answer(port, request_)
+    # refused, or understood as one request alone
+    assert got.count(b"HTTP/1.1 ") == 1, got
+    assert got.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 408 ", b"HTTP/1.1 413 ")), got

@@ -48,7 +48,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """The client reads more slowly than is written: from here on it has to read something."""
         super().pause_writing()
         if self._stalled is None:
-            self._stalled = self.loop.call_later(SEND_SECONDS, self.transport.abort)
+            self._expect_progress()
 
     def resume_writing(self) -> None:
         """It does."""
@@ -87,6 +87,17 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _expect_progress(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._stalled = self.loop.call_later(SEND_SECONDS, self._look_for_progress, left)
+
+    def _look_for_progress(self, before: int) -> None:
+        self._stalled = None
+        if self.transport.get_write_buffer_size() < before:
+            self._expect_progress()
+        else:
+            self.transport.abort()
 
     def _go_on(self) -> None:
         if self._stalled is not None:
