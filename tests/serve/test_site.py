@@ -134,6 +134,7 @@ def environment(own_home: Mapping[str, str]) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def served(folder: Path, environment: dict[str, str]) -> Iterator[Served]:
     words = ["--processes", "2", "--timeout", "1", "--max-body", "100000", "--queue", "2"]
+    words += ["--allow-host", "h"]
     with Served(folder, *words, "--cors", "https://a.org", env=environment, cwd=folder) as server:
         yield server
 
@@ -160,7 +161,7 @@ def test_what_a_worker_answers_is_sent(served: Served) -> None:
     assert served.get("/odd").status == 200
     assert served.get("/bytes").body == bytes(range(256))
     assert served.get("/length").body == b"ten bytes!"
-    raw = served.raw(b"GET /cookies HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    raw = served.raw(b"GET /cookies HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert raw.count(b"set-cookie: ") == 2
 
 
@@ -210,7 +211,7 @@ def test_assets(served: Served) -> None:
     ],
 )  # fmt: skip
 def test_paths_that_lead_nowhere(served: Served, target: str) -> None:
-    data = f"GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode()
+    data = f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
     raw = served.raw(data)
     assert raw.split(b" ")[1] in (b"404", b"400")
     assert b"secret" not in raw.partition(b"\r\n\r\n")[2]
@@ -226,10 +227,10 @@ def test_cors(served: Served) -> None:
 def test_bodies_and_heads_have_limits(served: Served) -> None:
     assert served.ask("POST", "/echo", b"x" * 100_001).status == 413
     chunks = b"".join(b"%x\r\n%s\r\n" % (50_000, b"x" * 50_000) for _ in range(3))
-    head = b"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
-    last = b"0\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\nHost: h\r\n\r\n"
+    head = b"POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    last = b"0\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\nHost: localhost\r\n\r\n"
     assert served.raw(head + chunks + last).startswith(b"HTTP/1.1 413 ")
-    huge = b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 70_000
+    huge = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70_000
     assert served.raw(huge).startswith(b"HTTP/1.1 431 ")
     assert served.raw(b"GET / HTTP/1.1\r\nno header\r\n\r\n").startswith(b"HTTP/1.1 400 ")
 
@@ -276,7 +277,7 @@ def test_a_full_queue_says_when_to_come_again(served: Served) -> None:
 
 
 def test_a_client_that_leaves_ends_its_guest(served: Served) -> None:
-    head = b"GET /endless HTTP/1.1\r\nHost: h\r\n\r\n"
+    head = b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n"
     for _ in range(4):
         served.raw(head, close=True)
     time.sleep(0.8)
