@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 from wasmlrun.serve.answers import Refused
 from wasmlrun.serve.guard import Scope
 
+_KNOWN = 100
+"""Host headers that are remembered."""
 _KEPT = 10_000
 """Clients whose rate is remembered."""
 
@@ -38,13 +40,15 @@ class Names:
         """
         self._allowed = frozenset(name.lower() for name in allowed)
         self._any = not self._allowed and not _is_loopback(listening)
+        self._known: set[bytes] = set()
+        """Headers that were right: most requests have the same."""
 
     def check(self, scope: Scope) -> None:
         """Raises Refused for a request under another name, or without one."""
         given = [value for name, value in scope["headers"] if name == b"host"]
         if len(given) > 1 or (not given and scope["http_version"] not in ("1.0", "0.9")):
             raise Refused(400, "a request has one Host header")
-        if self._any or not given:
+        if self._any or not given or given[0] in self._known:
             return
         host = _host(given[0].decode("latin-1"))
         if host is None:
@@ -53,6 +57,8 @@ class Names:
             raise Refused(
                 421, f"this server does not go by the name {host}; serve with --allow-host {host}"
             )
+        if len(self._known) < _KNOWN:
+            self._known.add(given[0])
 
     def _is_ours(self, host: str) -> bool:
         # nobody else can have a number point here
