@@ -111,7 +111,7 @@ def test_requests_at_the_same_time() -> None:
 
 def test_requests_in_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(admission.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     rates = Rates(None, 2)
     for _ in range(2):
         rates.enter(scope())
