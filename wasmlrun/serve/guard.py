@@ -51,7 +51,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._expect_progress()
 
     def resume_writing(self) -> None:
-        """It does."""
+        """The client has read what was waiting for it."""
         self._go_on()
         super().resume_writing()
 
