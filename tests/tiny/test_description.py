@@ -47,6 +47,13 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (settings.mean, settings.scale, settings.label_offset) == ((1.5,), (2.0,), -1)
 
 
+@pytest.mark.parametrize("bound", [None, 0.44])
+def test_the_bound_for_not_sure_travels(bound: float | None, tmp_path: Path) -> None:
+    settings = description.read(written(tmp_path, {**ABOUT, "unsure_below": bound})).settings
+    assert settings is not None
+    assert settings.unsure_below == bound
+
+
 def test_without_a_picture_there_are_no_settings(tmp_path: Path) -> None:
     assert description.read(written(tmp_path, {**ABOUT, "picture": None})).settings is None
 

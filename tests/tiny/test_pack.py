@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -147,6 +149,46 @@ def test_check_passes(run_cli: Callable[..., Any], written: Path, zig: dict[str,
     assert done.code == 0, done.stdout
 
 
+def test_served(
+    run_cli: Callable[..., Any], written: Path, zig: dict[str, str], own_home: dict[str, str]
+) -> None:
+    needs("uvicorn", "uvicorn")
+    from kit.served import Served
+
+    assert pack_colours(run_cli, written, zig).code == 0
+    env = {**os.environ, **own_home}
+    with Served("--worker", "c.wasm", "--processes", "1", env=env, cwd=written) as server:
+        reply = server.ask("POST", "/classify", (written / "red.png").read_bytes())
+    assert reply.status == 200, reply.body
+    assert json.loads(reply.body)["predictions"][0]["label"] == "red"
+
+
+def test_signed_as_a_model_is(
+    run_cli: Callable[..., Any], written: Path, zig: dict[str, str]
+) -> None:
+    needs("cryptography", "cryptography")
+    from kit.signed import make_keys
+
+    own, other = make_keys(written, "own"), make_keys(written, "other")
+    assert pack_colours(run_cli, written, zig).code == 0
+    words = ["classify", "red.png", "--worker", "c.wasm", "--expect", "red", "--trusted-key"]
+    done = run_cli([*words, own.public], cwd=written)
+    assert done.code == 3
+    assert "has no signature" in done.stderr
+    done = run_cli(["models", "sign", "c.wasm", "--key", own.private], cwd=written)
+    assert done.code == 0, done.stderr
+    done = run_cli(["models", "verify", "c.wasm", "--trusted-key", own.public], cwd=written)
+    assert done.code == 0, done.stderr
+    done = run_cli([*words, own.public], cwd=written)
+    assert done.code == 0, done.stderr
+    assert run_cli([*words, other.public], cwd=written).code == 3
+    with (written / "c.wasm").open("ab") as file:
+        file.write(b"\0\x02\x01x")  # a section more: still a module
+    done = run_cli([*words, own.public], cwd=written)
+    assert done.code == 3
+    assert "not what was signed" in done.stderr
+
+
 def test_compiled_ahead_it_still_says_what_it_takes(
     run_cli: Callable[..., Any], written: Path, zig: dict[str, str]
 ) -> None:
@@ -154,8 +196,11 @@ def test_compiled_ahead_it_still_says_what_it_takes(
     assert run_cli(["compile", "c.wasm"], cwd=written).code == 0
     (written / "c.wasm").unlink()
     words = ["classify", "red.png", "--worker", "c.cwasm", "--expect", "red"]
-    done = run_cli(words, cwd=written)
+    done = run_cli([*words, "--trace", "trace.json"], cwd=written)
     assert done.code == 0, done.stderr
+    spans = {event["name"] for event in json.loads((written / "trace.json").read_text())}
+    assert "worker" in spans
+    assert "compile" not in spans
     # machine code of somebody else's is refused here too
     done = run_cli(words, cwd=written, env={"WASMLRUN_DATA_DIR": str(written / "other")})
     assert done.code == 3

@@ -14,7 +14,6 @@ import hashlib
 import hmac
 import json
 import os
-import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -59,7 +58,12 @@ class Ahead(Record):
 def this_target() -> str:
     """The name of this machine's processor."""
     names = {"amd64": "x86_64", "arm64": "aarch64"}
-    machine = platform.machine().lower()
+    if sys.platform == "win32":
+        import platform
+
+        machine = platform.machine().lower()
+    else:
+        machine = os.uname().machine.lower()  # what `platform` asks, without its import
     return names.get(machine, machine)
 
 

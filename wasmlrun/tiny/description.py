@@ -40,6 +40,7 @@ class Description(Record):
         if picture is None:
             return None
         height, width = map(int, picture["size"])
+        bound = self.about.get("unsure_below")  # older modules say nothing
         return Classify(
             size=(height, width),
             resize=str(picture["resize"]),
@@ -49,6 +50,7 @@ class Description(Record):
             mean=tuple(map(float, picture["mean"])),
             scale=tuple(map(float, picture["scale"])),
             label_offset=int(self.about["label_offset"]),
+            unsure_below=None if bound is None else float(bound),
         )
 
 

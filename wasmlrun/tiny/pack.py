@@ -212,6 +212,7 @@ def _about(order: Order, ends: build.Ends, arena_size: int) -> dict[str, Any]:
         "simd": order.simd,
         "arena": arena_size,
         "label_offset": ends.label_offset,
+        "unsure_below": order.settings.unsure_below,
     }
 
 
