@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.core_guests import printing, program, u32s
@@ -16,6 +17,7 @@ from kit.outcome import Outcome
 from kit.served import Served
 from kit.signed import Keys, make_keys
 
+import wasmlrun
 from wasmlrun.pipeline.plan import Wishes, make_plan
 from wasmlrun.pipeline.program import ProgramWishes, plan_program
 from wasmlrun.support import bundled
@@ -203,6 +205,44 @@ def test_infer(
     for demand in demands:
         done = run_cli([*words, *demand])
         assert done.code == 0, done.stderr
+
+
+def test_in_python(model: Path, red_image: Path, keys: Keys, worker: Path) -> None:
+    labels = model.with_name("colours.txt")
+    for isolation in ("process", "thread"):
+        model.with_name("colours.xml.sig").unlink(missing_ok=True)
+        how: dict[str, Any] = {"isolation": isolation, "trusted_keys": [keys.public]}
+        with (
+            wasmlrun.Worker(model=model, labels=labels, **how) as refused,
+            pytest.raises(BadModel, match="has no signature"),
+        ):
+            refused.classify(red_image)
+        with (
+            wasmlrun.Program(worker, models={"net": model}, **how) as program,
+            pytest.raises(BadModel, match="has no signature"),
+        ):
+            program.run()
+        signed(model, keys)
+        with wasmlrun.Worker(model=model, labels=labels, **how) as allowed:
+            assert allowed.classify(red_image).predictions[0].label == "red"
+
+
+def test_compare_and_pack(
+    run_cli: Callable[..., Outcome], model: Path, red_image: Path, keys: Keys, tmp_path: Path
+) -> None:
+    words: list[str | Path] = ["compare", red_image, "--model", model, "-n", "1"]
+    words += ["--backend", "openvino", "--trusted-key", keys.public]
+    done = run_cli(words)
+    assert (done.code, "has no signature" in done.stderr) == (3, True)
+    signed(model, keys)
+    assert run_cli(words).code == 0
+    shutil.copy(keys.public, tmp_path / "k.pub")
+    manifest = tmp_path / "pack.toml"
+    manifest.write_text('version = "1"\n[trust]\nkeys = ["k.pub"]\n')
+    net = tmp_path / "net.tflite"
+    net.write_bytes(b"\x1c\0\0\0TFL3" + bytes(64))
+    done = run_cli(["pack", net, "--manifest", manifest, "-o", tmp_path / "m.wasm"])
+    assert (done.code, "net.tflite has no signature" in done.stderr) == (3, True)
 
 
 def test_a_manifest_adds_no_key_to_those_of_the_command_line(

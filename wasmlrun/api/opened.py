@@ -46,6 +46,9 @@ class OpenedWorker:
                 input_layout=settings["input_layout"],
                 arguments=settings["arguments"],
                 allow_outside=settings["allow_outside"],
+                trusted_keys=settings["trusted_keys"],
+                trusted_worker=settings["trusted_worker"],
+                cache=host.cache,
                 limits=settings["limits"],
                 dirs=settings["dirs"],
             )
@@ -79,6 +82,8 @@ class OpenedProgram:
 
     def __init__(self, settings: ApiSettings, board: Board, say: Say) -> None:
         """Raises WasmlrunError: of the kind of the first thing that is wrong."""
+        self._messages = Messages.through(say)
+        host = _host(settings, board, self._messages)
         plan = plan_program(
             ProgramWishes(
                 worker=settings["worker"],
@@ -90,16 +95,18 @@ class OpenedProgram:
                 writable=settings["writable"],
                 input_layout=settings["input_layout"],
                 allow_outside=settings["allow_outside"],
+                trusted_keys=settings["trusted_keys"],
+                trusted_worker=settings["trusted_worker"],
+                cache=host.cache,
                 limits=settings["limits"],
             ),
             bounded=True,
         )
-        self._messages = Messages.through(say)
         for sentence in plan.raised:
             self._messages.warn(sentence)
         self.limits = plan.limits
         _bound(settings, plan.limits)
-        self._host = hosted(plan, _host(settings, board, self._messages))
+        self._host = hosted(plan, host)
         self._path = plan.worker
         self._worker = self._host.worker(plan.worker)
         self._idle: list[LinkedWorker] = [self._worker.linked(plan.grant)]

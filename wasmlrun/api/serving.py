@@ -86,6 +86,7 @@ def fence_of(kind: str, settings: ApiSettings) -> Fence:
         cached=settings["cache"],
         device=settings["device"],
         required=settings["require_isolation"],
+        keys=settings["trusted_keys"],
     )
 
 

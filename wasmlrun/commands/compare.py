@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wasmlrun.commands.clickform import verbosity_options, with_options
-from wasmlrun.commands.options import BOUNDS, FOLDER, TRUTH
+from wasmlrun.commands.options import BOUNDS, FOLDER, TRUSTED_KEY, TRUTH
 from wasmlrun.support.records import Record
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ PATH = click.Path(path_type=Path)
     show_default=True,
     help="Inferences of each; the latency is their median.",
 )
-@with_options(TRUTH)
+@with_options(TRUTH, TRUSTED_KEY)
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an engine.")
 @with_options(*BOUNDS)
 @verbosity_options
@@ -70,6 +70,7 @@ def command(
     top: int,
     runs: int,
     truth: str | None,
+    trusted_keys: tuple[str, ...],
     as_json: bool,
     verbosity: int,
     **limits: object,
@@ -91,11 +92,11 @@ def command(
     bounds = bounds_of(limits, endless=len(subjects) == 2)
     if len(subjects) > 2:
         raise UsageFault("compare takes one picture or two results", "see wasmlrun compare --help")
-    of_pictures = ("backends", "precisions", "model", "labels", "top", "runs")
+    of_pictures = ("backends", "precisions", "model", "labels", "top", "runs", "trusted_keys")
     _refuse_others(context, of_pictures if len(subjects) == 2 else ("truth",))
     if len(subjects) == 2:
         return _results(Path(subjects[0]), Path(subjects[1]), truth, as_json, messages, bounds)
-    wanted = _Engines(backends, precisions, model, labels, top, runs)
+    wanted = _Engines(backends, precisions, model, labels, top, runs, trusted_keys)
     return _picture(subjects[0], wanted, as_json, messages, bounds)
 
 
@@ -108,6 +109,7 @@ class _Engines(Record):
     labels: Path | None
     top: int
     runs: int
+    trusted_keys: tuple[str, ...]
 
 
 def _refuse_others(context: click.Context, names: tuple[str, ...]) -> None:
@@ -167,7 +169,9 @@ def _picture(
 
         picture = ImageFile(image)
         picture.encoded()  # a wrong name is told before anything else
-        plan = make_plan(Wishes(model=wanted.model, labels=wanted.labels))
+        plan = make_plan(
+            Wishes(model=wanted.model, labels=wanted.labels, trusted_keys=wanted.trusted_keys)
+        )
         found = []
         first = None
         for name in engines_for(plan, wanted.backends):
@@ -180,7 +184,9 @@ def _picture(
         report.result(found)
 
     def whole() -> int:
-        fence = fence_for(files=[image, wanted.labels], models=[wanted.model])
+        fence = fence_for(
+            files=[image, wanted.labels], models=[wanted.model], keys=wanted.trusted_keys
+        )
         return in_child(work, report, messages, image, limits=limits, fence=fence)
 
     return report.run(whole)

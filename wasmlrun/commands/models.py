@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wasmlrun.commands.clickform import Named, verbosity_options, with_options
-from wasmlrun.commands.options import TRUST
+from wasmlrun.commands.options import TRUSTED_KEY
 from wasmlrun.models.sources import in_packages
 from wasmlrun.support.errors import EXIT_OK
 from wasmlrun.support.messages import Messages
@@ -27,7 +27,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 MODEL = Named("models", files=False)
 HERE = Named("models_here", files=False)
 FILE = click.Path(path_type=Path)
-KEYS = TRUST[0]
 VERIFY_SECONDS = 24 * 3600.0
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
@@ -207,7 +206,7 @@ def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, st
 
 @command.command("verify", short_help="Compare models with their digests and signatures.")
 @click.argument("names", nargs=-1, type=Named("models_here"), metavar="[NAME|PATH]...")
-@with_options(KEYS)
+@with_options(TRUSTED_KEY)
 @click.option(
     "--signature", type=FILE, metavar="FILE", help="Where the signature of the one PATH lies."
 )

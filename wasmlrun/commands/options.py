@@ -89,14 +89,15 @@ def _default(limit: Limit) -> str:
     return f"{limit.default // factor}{letter}"
 
 
+TRUSTED_KEY = Option(
+    ("--trusted-key",),
+    "trusted_keys",
+    "Use only models that this public key has signed; repeatable, one of them is enough.",
+    metavar="FILE",
+    multiple=True,
+)
 TRUST = (
-    Option(
-        ("--trusted-key",),
-        "trusted_keys",
-        "Use only models that this public key has signed; repeatable, one of them is enough.",
-        metavar="FILE",
-        multiple=True,
-    ),
+    TRUSTED_KEY,
     Option(
         ("--trusted-worker",),
         "trusted_worker",

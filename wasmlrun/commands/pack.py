@@ -64,9 +64,11 @@ def command(
     report = silent(messages)
 
     def work(board: Board) -> None:
+        from wasmlrun.manifest.grant import Grant
         from wasmlrun.manifest.manifest import Classify
         from wasmlrun.manifest.reader import read_manifest
         from wasmlrun.pipeline.plan import find_model
+        from wasmlrun.pipeline.trusted import with_gate
         from wasmlrun.tiny.pack import Order, pack
         from wasmlrun.toolkit.toolchains.installer import Installer
         from wasmlrun.vision.labels import read_labels
@@ -75,8 +77,11 @@ def command(
         board.deadline = 0.0
         name, source, settings = find_model(model)
         source = _packable(model, source)
+        grant = Grant()
         if manifest is not None:
-            settings = read_manifest(manifest).classify or Classify()
+            named = read_manifest(manifest)
+            settings, grant = named.classify or Classify(), Grant(demand=named.trust)
+        with_gate(grant, [source])
         label_file = labels or settings.labels
         target = output or Path(f"{name}.wasm")
         order = Order(
@@ -101,6 +106,7 @@ def _packable(model: str, source: ModelSource) -> ModelSource:
     """The ONNX or TensorFlow Lite form of a model whose folder has it beside OpenVINO's."""
     from wasmlrun.support import bundled
     from wasmlrun.support.model_source import Encoding, read_model
+    from wasmlrun.support.records import replace
 
     folder = Path(model) if Path(model).is_dir() else bundled.model(model)
     if source.encoding is not Encoding.OPENVINO or folder is None or not folder.is_dir():
@@ -108,7 +114,7 @@ def _packable(model: str, source: ModelSource) -> ModelSource:
     for suffix in (".onnx", ".tflite"):
         beside = folder / f"{folder.absolute().name}{suffix}"
         if beside.is_file():
-            return read_model(beside)
+            return replace(read_model(beside), demand=source.demand)
     return source
 
 
