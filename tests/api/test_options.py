@@ -16,7 +16,7 @@ from wasmlrun.commands.reader import Choice, Command, Option
 # warm already, and how other hosts' command lines say `model` and `models`
 NOT_HERE = {
     *("as_json", "junit", "trace", "quiet", "verbosity", "install", "via", "raw"),
-    *("nn_preload", "wasmtime", "show", "watch"),
+    *("nn_preload", "wasmtime", "show", "watch", "output", "explain"),
 }
 # what a call is given instead
 OF_A_CALL = {"images", "request", "body"}
