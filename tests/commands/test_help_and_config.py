@@ -26,6 +26,7 @@ def test_wasmlrun_alone_shows_three_commands_to_try(run_cli: CLI) -> None:
     assert tried == ["models", "classify", "doctor"]
     assert set(tried) <= set(COMMANDS)
     assert len(done.stderr.splitlines()) < 10
+    assert max(map(len, done.stderr.splitlines())) <= 80
 
 
 def test_help_lists_its_topics(invoke: CLI) -> None:
@@ -40,7 +41,7 @@ def test_every_topic_fits_a_terminal(invoke: CLI, topic: str) -> None:
     assert (done.code, done.stderr) == (0, "")
     text = TOPICS[topic][1]()
     assert done.stdout.startswith(text)
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 80
     for name in re.findall(r"wasmlrun (\w+)", text):
         assert name in COMMANDS, f"{topic} speaks of a command {name}"
 

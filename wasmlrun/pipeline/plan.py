@@ -214,7 +214,7 @@ def _without_manifest(wishes: Wishes, worker: Path) -> Plan:
     """The command line is the grant: WASI-NN, and the model that it names."""
     if wishes.model is None and wishes.worker is not None and not _is_bundled(worker):
         if not exists(worker):
-            raise BadWorker(f"worker {worker} does not exist")
+            raise BadWorker(f"worker {worker} does not exist", "check the path")
         if wishes.worker.endswith((".wasm", ".cwasm")):
             from wasmlrun.tiny.description import is_packed
 

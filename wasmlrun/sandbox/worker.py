@@ -220,7 +220,7 @@ def read_program(path: Path) -> bytes:
     try:
         return beneath.read(path, MAX_WORKER_BYTES)
     except FileNotFoundError:
-        raise BadWorker(f"worker {path} does not exist") from None
+        raise BadWorker(f"worker {path} does not exist", "check the path") from None
     except IsADirectoryError:
         raise BadWorker(f"worker {path} is a folder", "name the .wasm file in it") from None
     except OSError as e:

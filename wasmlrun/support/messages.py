@@ -70,9 +70,9 @@ class Messages:
         """`error: …` and `hint: …`; the traceback under -v."""
         if self.verbosity > 0 and failure.cause is not None:
             self._write(_traceback(failure.cause))
-        self._write(f"error: {one_line(failure.message)}")
+        self._say(f"error: {one_line(failure.message)}")
         if failure.hint:
-            self._write(f"hint: {one_line(failure.hint)}")
+            self._say(f"hint: {one_line(failure.hint)}")
 
     def bug(self, error: BaseException) -> None:
         """An error that nobody foresaw: its kind, and the traceback under -v."""
@@ -84,12 +84,12 @@ class Messages:
     def warn(self, text: str) -> None:
         """Something to know that stops nothing."""
         if self.verbosity >= 0:
-            self._write(f"warning: {one_line(text)}")
+            self._say(f"warning: {one_line(text)}")
 
     def info(self, text: str) -> None:
         """What is happening, for a person who waits."""
         if self.verbosity >= 0:
-            self._write(printable(text))
+            self._say(printable(text))
 
     def text(self, text: str) -> None:
         """What was asked for, such as help, whatever the verbosity."""
@@ -98,7 +98,7 @@ class Messages:
     def detail(self, text: str) -> None:
         """What only -v shows."""
         if self.verbosity > 0:
-            self._write(printable(text))
+            self._say(printable(text))
 
     @contextmanager
     def guest(self) -> Iterator[GuestLines]:
@@ -116,6 +116,18 @@ class Messages:
                 text, self.unterminated = "\n" + text, False
             self.stream.write(text)
             self.stream.flush()
+
+    def _say(self, text: str) -> None:
+        """Write a sentence; a terminal, which would break it anywhere, gets it broken at spaces."""
+        width = _columns(self.stream)
+        if width and len(text) >= width:
+            import textwrap
+
+            text = "\n".join(
+                textwrap.fill(line, width - 1, break_long_words=False, break_on_hyphens=False)
+                for line in text.split("\n")
+            )
+        self._write(text)
 
     def _write(self, text: str) -> None:
         aside = self._aside
@@ -165,6 +177,14 @@ class GuestLines:
         if self._messages.verbosity >= 0 and text:
             self._messages.put(text)
         return len(text.encode())
+
+
+def _columns(stream: TextIO) -> int:
+    """How wide a terminal is; 0 for anything else."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else 0
+    except (OSError, ValueError):  # not a terminal of the system, or closed
+        return 0
 
 
 def _traceback(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from wasmlrun.report.answer import Answer, Asked, Columns, Ranking, Renderer
@@ -17,8 +18,8 @@ BAR_WIDTH = 24
 LEAST_BAR = 6
 NARROW = 40
 """Columns below which a label needs all the room, and there is no bar."""
-ROOMY = 72
-"""Columns of a terminal from which on only the last column of a table wraps."""
+LEAST_LAST = 24
+"""Columns that the last column of a table is left with where the others stay whole."""
 
 
 class Tables(Renderer):
@@ -86,19 +87,30 @@ class Tables(Renderer):
         console = Console(file=self._stream, highlight=False)
         table = Table(box=None, pad_edge=False, show_header=False)
         least = [*columns.least, *[0] * len(rows[0])]
-        for column in range(1, len(rows[0]) + 1):
-            # names and sizes stay whole as long as there is room; the last column gives way
-            whole = column < len(rows[0]) and console.width >= ROOMY
-            table.add_column(overflow="fold", no_wrap=whole, min_width=least[column - 1] or None)
+        for column, whole in enumerate(_whole(rows, console.width)):
+            table.add_column(overflow="fold", no_wrap=whole, min_width=least[column] or None)
         shown = ""
         for group, (first, *others) in zip(groups, rows, strict=True):
             if group != shown:
                 if table.row_count:
                     table.add_row()
-                table.add_row(Text(printable(group, keep=""), style="cyan"))
+                table.add_row(Text(printable(group, keep=""), style="magenta"))
                 shown = group
             table.add_row(_text(first, bold=True), *map(_text, others))
         console.print(table)
+
+
+def _whole(rows: Sequence[Sequence[str]], width: int) -> list[bool]:
+    """Which columns stay whole: names always where they can, then as many more as leave the last
+    one room to give way in.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    found, taken = [False] * len(widths), 0
+    for column in sorted(range(len(widths) - 1), key=lambda c: (c > 0, widths[c])):
+        taken += widths[column] + 2
+        others = LEAST_LAST * (1 if column else 0)
+        found[column] = taken + others <= width
+    return found
 
 
 def percent(score: float) -> str:

@@ -22,7 +22,7 @@ def answer(facts: Facts) -> Answer:
     suggestion = record.get("suggested_manifest") or ""
     footer = f"\nsuggested manifest:\n\n{suggestion}" if suggestion else ""
     suggested = [("suggestion", line) for line in suggestion.splitlines()]
-    return Answer([record], [*lines, *suggested], Columns(lines, footer))
+    return Answer([record], [*lines, *suggested], Columns(lines, footer=footer))
 
 
 def suggestion(facts: Facts) -> str:
