@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 import wasmtime
-from kit.models_by_hand import write_colours
 from PIL import Image
+
+from kit.models_by_hand import write_colours
 
 ROOT = Path(__file__).parents[2]
 SEVEN = """(module
@@ -72,10 +73,18 @@ SCENES: dict[str, tuple[str, ...]] = {
 LOOSE = frozenset(
     {
         *("bench", "cache-info", "cache-ls", "compile", "config", "doctor", "engines"),
-        *("models-info-bundled", "models-list"),
+        *("models-info-bundled", "models-list", "models-search"),
     }
 )
-"""Scenes that look otherwise on every machine, or with every new model: how they look is checked, not what they say."""
+"""Scenes that say something else on every machine, or with every new model: only how they look
+is checked."""
+WIDE = (
+    *("classify-several", "classify-no-model", "inspect-module", "check-model", "runtimes"),
+    *("models-info", "models-search", "models-list", "config", "engines", "doctor"),
+)
+"""Scenes that a wide terminal shows otherwise."""
+VIEWS = [*((scene, 80) for scene in SCENES), *((scene, 120) for scene in WIDE)]
+"""Each scene with the columns of a terminal."""
 
 
 def prepare(folder: Path) -> None:
