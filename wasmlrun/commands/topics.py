@@ -8,9 +8,12 @@ from typing import Final
 _MODELS = """\
 A model is a file, a folder, or a name.
 
-  --model net.onnx          a file: ONNX, TensorFlow Lite, OpenVINO IR, frozen TensorFlow
-  --model efficientnet-lite0  a model of the catalogue, once it is pulled
-  --model mobilenet-cifar10    the bundled demonstration of ten classes
+  --model net.onnx          a file: ONNX, TensorFlow Lite, OpenVINO IR, frozen
+                            TensorFlow, PyTorch
+  --model efficientnet-lite0
+                            a model of the catalogue, once it is pulled
+  --model mobilenet-cifar10
+                            the bundled demonstration of ten classes
 
 wasmlrun models list shows the catalogue, models pull fetches, models add puts
 your own on the shelf. Without --model, classify takes the most exact classifier
