@@ -55,9 +55,9 @@ _OUTPUT = """\
 The answer goes to standard output, all else to standard error.
 
   on a terminal             a table
-  in a pipe                 lines of IMAGE, LABEL, SCORE, INDEX with tabs between them
+  in a pipe                 lines of IMAGE, LABEL, SCORE, INDEX, with tabs
   --json                    one JSON object a line, with a schema number
-  -q, -v                    nothing but errors; more, errors with their traceback
+  -q, -v                    nothing but errors; more, and tracebacks
 
 NO_COLOR is honoured. Exit codes: wasmlrun help exit-codes.
 """
