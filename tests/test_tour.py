@@ -1,8 +1,8 @@
-"""A tour of every command on a terminal: what it shows is kept beside this file.
+"""A tour of every command on a terminal: what it shows is kept in `tests/tour`.
 
 Where a text is meant to change, `TOUR=record` in the environment writes it anew:
 
-    TOUR=record python -m pytest tests/tour
+    TOUR=record python -m pytest tests/test_tour.py
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kit.tour import LOOSE, SCENES, VIEWS, prepare  # noqa: E402
 from wasmlrun.commands import usage  # noqa: E402
 from wasmlrun.commands.clickform import wasmlrun as program  # noqa: E402
 
-KEPT = Path(__file__).parent / "shown"
+KEPT = Path(__file__).parent / "tour"
 READABLE = {"default", "green", "magenta"}
 """Colours that are seen on a dark ground and on a light one."""
 ESCAPE = re.compile(rb"\x1b\[[0-9;]*m")
