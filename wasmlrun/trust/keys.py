@@ -6,7 +6,6 @@ of its text. Who only compares names loads no library; `cryptography` does what 
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import re
@@ -48,7 +47,7 @@ class PublicKey(Record):
     @cached_property
     def name(self) -> str:
         """64 hexadecimal digits: sha256 of the key's PEM text, as signatures name their key."""
-        text = base64.b64encode(self.der).decode()
+        text = binascii.b2a_base64(self.der, newline=False).decode()
         lines = [text[at : at + 64] for at in range(0, len(text), 64)]
         pem = "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""])
         return hashlib.sha256(pem.encode()).hexdigest()
@@ -107,7 +106,7 @@ def read_public(path: Path, *, within: Path | None = None) -> PublicKey:
         hint = "make one of it: openssl ec -in KEY.pem -pubout -out KEY.pub"
         raise BadFile(f"key {path} is {what}", hint)
     try:
-        der = base64.b64decode(b"".join(found.group(1).split()), validate=True)
+        der = binascii.a2b_base64(b"".join(found.group(1).split()), strict_mode=True)
     except binascii.Error as e:
         raise BadFile(f"key {path} is damaged: {e}") from e
     return public_of(der, str(path))
