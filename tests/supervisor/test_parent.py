@@ -93,11 +93,37 @@ def test_an_exception_is_a_bug_and_is_told(capfd: pytest.CaptureFixture[str]) ->
     assert "a bug in wasmlrun: RuntimeError: nobody foresaw this" in capfd.readouterr().err
 
 
-def test_a_child_that_leaves_by_itself_is_not_a_death() -> None:
+@pytest.mark.parametrize("code", [0, 9, 127])
+def test_a_child_that_native_code_ends_is_a_death_with_its_exit_code(code: int) -> None:
     def work(board: Board) -> int:
-        os._exit(9)
+        with board.doing(Stage.MODEL, "m.onnx"):
+            os._exit(code)
 
-    assert supervised(work) == (9, [])
+    told, (death,) = supervised(work)
+    assert (told, death.signal, death.exit_code, death.timed_out) == (99, 0, code, False)
+    assert [doing.what for doing in death.doing] == ["m.onnx"]
+
+
+def test_an_exit_code_of_the_work_may_be_any_number() -> None:
+    assert supervised(lambda board: 127) == (127, [])
+
+
+def test_what_native_code_ended_in_words() -> None:
+    with (board := Board()).doing(Stage.MODEL, "model m.onnx"):
+        error = error_of(Death(0, False, board.running(), 1), 60)
+    assert (error.exit_code, error.message) == (
+        3,
+        "the inference engine ended the process (exit code 1) while it read model m.onnx",
+    )
+    error = error_of(Death(0, False, [], 0), 60)
+    assert error.message == "the process was ended from inside (exit code 0)"
+
+
+def test_a_loader_without_memory_in_words() -> None:
+    error = error_of(Death(0, False, [], 127), 60)
+    assert isinstance(error, LimitExceeded)
+    assert error.message == "the system had no memory left to start a part of the process"
+    assert error.hint == "raise --max-process-memory, or give the machine more memory"
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE])

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from wasmlrun.trace.recorder import Trace
 
 
+LOADER_FAILED = 127
+"""How the system's loader ends a process that has no memory for a thread's or library's data."""
+
+
 def supervised(
     work: Callable[[Board], int],
     told: Callable[[WasmlrunError, Death, Board], int | None],
@@ -115,10 +119,21 @@ def error_of(death: Death, timeout: float) -> WasmlrunError:
             "the process was killed by the system, most likely for want of memory",
             "use a smaller model or image, or give the machine more memory",
         )
+    if death.exit_code == LOADER_FAILED:
+        return LimitExceeded(
+            "the system had no memory left to start a part of the process",
+            "raise --max-process-memory, or give the machine more memory",
+        )
     doing = death.doing[0] if death.doing else None
-    if doing is None:
-        return WorkerFailed(f"the process crashed ({death.signal_name})")
     how = f"crashed ({death.signal_name})"
+    if death.exit_code is not None:
+        how = f"ended the process (exit code {death.exit_code})"
+    if doing is None:
+        return WorkerFailed(
+            f"the process crashed ({death.signal_name})"
+            if death.exit_code is None
+            else f"the process was ended from inside (exit code {death.exit_code})"
+        )
     if doing.stage is Stage.MODEL:
         return BadModel(
             f"the inference engine {how} while it read {doing.what}",

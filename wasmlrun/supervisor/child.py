@@ -24,7 +24,7 @@ from functools import partial
 
 from wasmlrun.supervisor import answering
 from wasmlrun.supervisor.answering import BUG, ERROR, SAID
-from wasmlrun.supervisor.blame import error_of
+from wasmlrun.supervisor.blame import LOADER_FAILED, error_of
 from wasmlrun.supervisor.channel import EMPTY, Channel, Closed, Malformed, Message
 from wasmlrun.supervisor.parent import GRACE, Death, clean_up_after
 from wasmlrun.supervisor.stages import Board, shared_memory
@@ -244,6 +244,8 @@ class Child:
         if self._closed:
             return ValueError("the worker was closed")
         status = running.ended()
+        if status == LOADER_FAILED and not timed_out:
+            return error_of(Death(0, False, [], status), seconds)
         if status >= 0 and not timed_out:
             return WorkerFailed(f"the process that did the work ended with exit code {status}")
         return error_of(Death(-status, timed_out, running.board.running()), seconds)

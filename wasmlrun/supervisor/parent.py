@@ -47,6 +47,8 @@ class Death(Record):
     signal: int
     timed_out: bool
     doing: list[Doing]
+    exit_code: int | None = None
+    """Of a process that native code ended."""
 
     @property
     def signal_name(self) -> str:
@@ -113,15 +115,18 @@ def _in_child(
             _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGTERM:
         asked = asked or signal.SIGTERM  # both were asked to end, and the child heard it first
-    if asked is None and not timed_out and os.WIFEXITED(status):
-        return os.WEXITSTATUS(status)
+    exited = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
+    # a guest's exit code may be any number: it is not by that that an end is known
+    if asked is None and not timed_out and exited is not None and board.ended:
+        return exited
     clean_up_after(child)
     if asked is not None:
         if asked == signal.SIGINT:
             messages.info("interrupted")
             return EXIT_INTERRUPTED
         return EXIT_TERMINATED
-    return Death(os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, timed_out, board.running())
+    number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    return Death(number, timed_out, board.running(), exited)
 
 
 def _wait(
@@ -245,6 +250,7 @@ def _exit_with(
         with suppress(OSError):  # nobody could be told
             messages.stream.flush()
             sys.stderr.flush()
+        board.ended = True
         os._exit(code)
 
 

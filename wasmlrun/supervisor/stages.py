@@ -42,8 +42,8 @@ class Doing(Record):
 
 
 _HEADER = struct.Struct(
-    "<ddIi??"
-)  # timeout, deadline, images done, exit code so far, careful, unterminated
+    "<ddIi???"
+)  # timeout, deadline, images done, exit code so far, careful, unterminated, ended
 _SLOT = struct.Struct("<BH")
 _TEXT = 400
 _SLOT_SIZE = _SLOT.size + _TEXT
@@ -162,6 +162,15 @@ class Board:
         self._set(careful=value)
 
     @property
+    def ended(self) -> bool:
+        """Whether the process came to its own end, whatever its exit code says."""
+        return self._header()[6]
+
+    @ended.setter
+    def ended(self, value: bool) -> None:
+        self._set(ended=value)
+
+    @property
     def unterminated(self) -> bool:
         """Whether a guest left a line on stderr without its end."""
         return self._header()[5]
@@ -170,11 +179,11 @@ class Board:
     def unterminated(self, value: bool) -> None:
         self._set(unterminated=value)
 
-    def _header(self) -> tuple[float, float, int, int, bool, bool]:
+    def _header(self) -> tuple[float, float, int, int, bool, bool, bool]:
         return _HEADER.unpack_from(self._memory, 0)
 
     def _set(self, **values: float) -> None:
-        names = ("timeout", "deadline", "done", "code", "careful", "unterminated")
+        names = ("timeout", "deadline", "done", "code", "careful", "unterminated", "ended")
         current = dict(zip(names, self._header(), strict=True))
         _HEADER.pack_into(self._memory, 0, *(current | values).values())
 
