@@ -15,7 +15,7 @@ from wasmlrun.support.userdata import cache_dir, data_dir
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 GUESTS = {"MODEL", "MODEL_ENCODING", "INPUT", "INPUT_SHAPE", "INPUT_TYPE", "OUTPUT_SHAPE"}
-GUESTS |= {"OUTPUT_TYPE", "SCRIPT", "SCRIPT_NAME"}
+GUESTS |= {"OUTPUT_TYPE", "INPUTS", "OUTPUTS", "SCRIPT", "SCRIPT_NAME"}
 """What guests are told, and scripts are handed over in."""
 OURS = {"STARTED_NS", "COMPLETE"}
 """Of this program to itself, and of the shell's completion."""
