@@ -23,6 +23,7 @@ LAYERS = [
     "cli",
     "commands",
     "serve",
+    "batch",
     "report",
     "diagnose",
     "figures",

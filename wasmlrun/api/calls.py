@@ -40,7 +40,7 @@ def begin(opening: Message, board: Board, say: Say) -> Handler:
     made: OpenedWorker | OpenedProgram = opened(settings, board, say)
     if isinstance(made, OpenedWorker):
         worker = made
-        return lambda message: _result_message(worker.classify(picture_of(message)))
+        return lambda message: _answered(worker, message)
     program = made
     return lambda message: _answer_of(program, message)
 
@@ -51,6 +51,26 @@ def opening(kind: str, settings: ApiSettings) -> Message:
 
 
 # --- workers ------------------------------------------------------------------------------------
+
+
+_IDENTITY = "identity"
+
+
+def identity_message() -> Message:
+    """A call that asks a worker what its answers follow from."""
+    return Message({_IDENTITY: True})
+
+
+def identity_of(answer: Message) -> dict[str, str | None]:
+    """What `OpenedWorker.identity` says. Raises WorkerFailed when the answer is none."""
+    told = _of(answer.head, _IDENTITY, dict)
+    return {str(name): None if value is None else str(value) for name, value in told.items()}
+
+
+def _answered(worker: OpenedWorker, message: Message) -> Message:
+    if _IDENTITY in message.head:
+        return Message({_IDENTITY: worker.identity()})
+    return _result_message(worker.classify(picture_of(message)))
 
 
 def _result_message(result: ImageResult) -> Message:

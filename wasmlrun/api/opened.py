@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -62,6 +63,7 @@ class OpenedWorker:
         for sentence in plan.raised:
             messages.warn(sentence)
         self.limits = plan.limits
+        self._plan = plan
         _bound(settings, plan.limits)
         self._host = hosted(plan, host)
         loading = Loading(plan, self._host)
@@ -71,6 +73,21 @@ class OpenedWorker:
     def classify(self, image: ImageSource) -> ImageResult:
         """One image's answer; its time begins now. Raises WasmlrunError."""
         return self._classifier.classify(image, Clock.after(self.limits.timeout))
+
+    def identity(self) -> dict[str, str | None]:
+        """What its answers follow from: names, and sha256 of worker, model and labels."""
+        plan = self._plan
+        labels = plan.labels
+        # where a manifest stands says nothing of what it says
+        said = replace(plan.settings, labels=None, within=None)
+        return {
+            "worker": plan.shown_worker,
+            "worker_sha256": _sha256(plan.worker.read_bytes()),
+            "model": plan.shown_model,
+            "model_sha256": plan.source.sha256 if plan.source is not None else None,
+            "labels_sha256": _sha256("\n".join(labels).encode()) if labels is not None else None,
+            "preprocessing": repr(said),
+        }
 
     def close(self) -> None:
         """Free the model. No call may run, and none may follow."""
@@ -150,6 +167,10 @@ def _bound(settings: ApiSettings, limits: Limits) -> None:
     """Hold a process of its own to its limit; another's is its owner's."""
     if settings["isolation"] == "process":
         bound_memory(limits.process_memory)
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _path(name: str | None) -> Path | None:

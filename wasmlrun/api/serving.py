@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -90,28 +91,31 @@ def fence_of(kind: str, settings: ApiSettings) -> Fence:
     )
 
 
+def child_for(kind: str, settings: ApiSettings, hear: Callable[[str], None]) -> Child:
+    """A process that does these calls, behind its walls; it is started by the first.
+
+    `hear` is told what it has to say.
+    """
+    most = _MOST_RESULT
+    if kind == calls.PROGRAM:
+        output = settings["limits"].get("output") or Limits().output
+        assert output is not None
+        most += int(output)
+    return Child(
+        calls.__name__,
+        calls.opening(kind, settings),
+        timeout=timeout_of(settings),
+        most=most,
+        calls=settings["calls_per_process"],
+        hear=hear,
+        memory=memory_of(settings),
+        fence=fence_of(kind, settings),
+    )
+
+
 class _InProcesses:
     def __init__(self, kind: str, settings: ApiSettings) -> None:
-        most = _MOST_RESULT
-        fence = fence_of(kind, settings)
-        if kind == calls.PROGRAM:
-            output = settings["limits"].get("output") or Limits().output
-            assert output is not None
-            most += int(output)
-
-        def make() -> Child:
-            return Child(
-                calls.__name__,
-                calls.opening(kind, settings),
-                timeout=timeout_of(settings),
-                most=most,
-                calls=settings["calls_per_process"],
-                hear=heard,
-                memory=memory_of(settings),
-                fence=fence,
-            )
-
-        self._children = Children(make, settings["parallel"])
+        self._children = Children(lambda: child_for(kind, settings, heard), settings["parallel"])
 
     def prepare(self) -> None:
         self._children.prepare()

@@ -171,6 +171,7 @@ def _settings(option: Option) -> dict[str, Any]:
         "show_default": option.show_default,
         "multiple": option.multiple,
         "nargs": option.words,
+        "required": option.required,
     }
 
 

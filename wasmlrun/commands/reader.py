@@ -139,6 +139,8 @@ class Option(Record):
     multiple: bool = False
     words: int = 1
     """How many words follow it, where it is no flag."""
+    required: bool = False
+    """Whether the command cannot do without."""
 
 
 class Argument(Record):
@@ -207,6 +209,8 @@ def read(command: Command, words: Sequence[str]) -> dict[str, Any] | None:
     for option in options.values():
         found = given.get(option.name, [])
         if len(found) > 1 and not option.multiple and not isinstance(option.kind, (Flag, Count)):
+            return None
+        if option.required and not found:
             return None
         values[option.name] = _folded(option, found)
     if not _place(arguments, places, values):

@@ -15,7 +15,7 @@ from wasmlrun.support.errors import (
     EXIT_INTERRUPTED,
     BadImage,
     BadModel,
-    LimitExceeded,
+    Killed,
     UsageFault,
     WasmlrunError,
     WorkerFailed,
@@ -115,7 +115,7 @@ def error_of(death: Death, timeout: float) -> WasmlrunError:
     if death.timed_out:
         return timeout_error(Limits(timeout=timeout))
     if death.signal_name == "SIGKILL":
-        return LimitExceeded(
+        return Killed(
             "the process was killed by the system, most likely for want of memory",
             "use a smaller model or image, or give the machine more memory",
         )

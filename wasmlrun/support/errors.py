@@ -114,6 +114,12 @@ class LimitExceeded(WasmlrunError):
         """The limit's name."""
 
 
+class Killed(LimitExceeded):
+    """Somebody outside killed the process that did the work: the system, for want of memory, or a
+    person. What it was at need not be to blame.
+    """
+
+
 class SystemRefused(WasmlrunError):
     """The system did not let this program read or write something that it needs."""
 

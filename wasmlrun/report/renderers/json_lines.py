@@ -28,14 +28,23 @@ class JsonLines(Renderer):
 
     def failure(self, failure: Failure) -> None:
         """What failed, and `error` with `code`, `message`, `hint`."""
-        told = {"code": failure.code, "message": failure.message, "hint": failure.hint}
-        self._line({self._asked.subject_key: failure.subject, "error": told})
+        self._line({self._asked.subject_key: failure.subject, "error": told(failure)})
 
     def _line(self, record: Mapping[str, Any]) -> None:
-        text = safe(json.dumps({"schema": SCHEMA, **record}, ensure_ascii=False))
+        text = line_of(record)
         if not _is_utf8(self._stream):
             text = "".join(c if c.isascii() else _escaped(c) for c in text)
         put(self._stream, text + "\n")
+
+
+def told(failure: Failure) -> dict[str, str | None]:
+    """What stands under `error`."""
+    return {"code": failure.code, "message": failure.message, "hint": failure.hint}
+
+
+def line_of(record: Mapping[str, Any]) -> str:
+    """A record as one line, without its end."""
+    return safe(json.dumps({"schema": SCHEMA, **record}, ensure_ascii=False))
 
 
 def safe(text: str) -> str:

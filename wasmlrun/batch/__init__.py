@@ -1,0 +1,1 @@
+"""Many pictures into one file of rows: nothing lost, nothing twice, whatever is killed."""

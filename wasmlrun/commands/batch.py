@@ -1,0 +1,280 @@
+"""`wasmlrun batch`: many pictures into one file of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wasmlrun.commands import classify
+from wasmlrun.commands.options import (
+    BACKEND,
+    CACHE,
+    DEVICE,
+    ISOLATION,
+    LIMITS,
+    GuestOptions,
+)
+from wasmlrun.commands.reader import (
+    VERBOSITY,
+    Argument,
+    Command,
+    File,
+    Flag,
+    Name,
+    Option,
+    Whole,
+)
+
+if TYPE_CHECKING:
+    from wasmlrun.api.settings import ApiSettings
+    from wasmlrun.batch.crew import Crew
+    from wasmlrun.batch.journal import Journal
+    from wasmlrun.batch.run import Tally
+    from wasmlrun.support.messages import Messages
+
+
+class Wanted(GuestOptions):
+    """What the command line says of the worker, and of how the batch goes."""
+
+    worker: str | None = None
+    manifest: Path | None = None
+    model: str | None = None
+    labels: Path | None = None
+    top: int | None = None
+    dirs: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    input_layout: str | None = None
+    max_pixels: int | None = None
+    install: bool = False
+    output: Path = Path()
+    jobs: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+    max_errors: int | None = None
+    no_timings: bool = False
+
+
+def batch_images(sources: tuple[str, ...], verbosity: int, **rest: object) -> int:
+    """Classify all pictures of SOURCE… and write a row for each to RESULT.
+
+    SOURCE is a folder with all that is beneath it, a pattern such as 'photos/**/*.jpg', a .txt file
+    with one path a line, - for such a list on standard input, or a picture. RESULT gets one JSON
+    object a line, in the order of the sources. It appears when all is done; until then the rows
+    are in RESULT.parts, and --resume goes on with them, whatever stopped the batch.
+    """
+    from wasmlrun.commands.options import typed
+    from wasmlrun.report.reporter import silent
+    from wasmlrun.support.messages import Messages
+
+    messages = Messages(verbosity)
+    wanted = typed(Wanted, rest)
+    return silent(messages).run(lambda: _batch(sources, wanted, messages))
+
+
+def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
+    from wasmlrun.batch import results, sinks, sources
+    from wasmlrun.batch.crew import Crew, Hopeless
+    from wasmlrun.batch.journal import Journal
+    from wasmlrun.batch.run import Tally
+    from wasmlrun.batch.stopping import Terminated, kept_rows
+    from wasmlrun.pipeline.honesty import about_model
+    from wasmlrun.support.errors import EXIT_TERMINATED
+    from wasmlrun.support.tasks import processors
+
+    jobs = wanted.jobs or processors()
+    settings = _settings(wanted, jobs)
+    finish = sinks.writer_for(wanted.output)
+    sources.check(words)
+    if wanted.worker is not None and not wanted.worker.endswith(".wasm"):
+        from wasmlrun.commands.options import interpreter
+
+        interpreter(Path(wanted.worker), messages, install=wanted.install)
+    crew = Crew(settings, jobs, _once(messages), timings=not wanted.no_timings)
+    journal, tally = Journal(wanted.output), Tally()
+    try:
+        identity = crew.identity()
+        job = _job(words, wanted, settings, identity)
+        if not journal.open(job, resume=wanted.resume, overwrite=wanted.overwrite):
+            messages.info(f"{wanted.output} is complete already")
+            for row in results.read(wanted.output):
+                tally.count(row)
+            return tally.code
+        note = about_model(identity["model"])
+        if note is not None:
+            messages.info(note)
+        with kept_rows(messages):
+            _classify(words, wanted, jobs, crew, journal, tally, messages)
+        finish(journal)
+    except Hopeless as hopeless:
+        raise hopeless.error from None
+    except Terminated:
+        return EXIT_TERMINATED
+    finally:
+        crew.close()
+        journal.close()
+    return tally.code
+
+
+def _classify(
+    words: tuple[str, ...],
+    wanted: Wanted,
+    jobs: int,
+    crew: Crew,
+    journal: Journal,
+    tally: Tally,
+    messages: Messages,
+) -> None:
+    """The rows that are not there yet. Raises what `classify_all` and `skip_done` do."""
+    import time
+
+    from wasmlrun.batch import progress, sources
+    from wasmlrun.batch.run import classify_all, skip_done
+
+    items = sources.stream(words, allow_outside=wanted.allow_outside)
+    skip_done(journal, items, tally)
+    before, started = tally.done, time.monotonic()
+    if before:
+        messages.info(f"going on after {before:,} pictures")
+    with progress.watching(messages, before) as watcher:
+        sources.count_beside(words, watcher, allow_outside=wanted.allow_outside)
+        classify_all(items, crew, jobs, journal, tally, watcher, max_errors=wanted.max_errors)
+    seconds = time.monotonic() - started
+    messages.info(
+        f"{tally.done:,} pictures, {tally.errors:,} errors; {tally.done - before:,} in "
+        f"{progress.duration(seconds)}, {(tally.done - before) / max(seconds, 1e-9):.0f} a second"
+    )
+
+
+def _settings(wanted: Wanted, jobs: int) -> ApiSettings:
+    """What every child is told. Raises UsageFault."""
+    import os
+
+    from wasmlrun.api.settings import checked
+    from wasmlrun.support.errors import UsageFault
+
+    if os.name != "posix":
+        raise UsageFault(
+            "batch works in processes that need a POSIX system", "use classify, or Linux"
+        )
+    return checked(
+        worker=wanted.worker,
+        manifest=wanted.manifest,
+        model=wanted.model,
+        labels=wanted.labels,
+        limits=wanted.limits,
+        top=wanted.top or classify.TOP,
+        expect=None,
+        min_score=None,
+        dirs=wanted.dirs,
+        writable=wanted.writable,
+        arguments=wanted.arguments,
+        input_layout=wanted.input_layout,
+        max_pixels=wanted.max_pixels,
+        allow_outside=wanted.allow_outside,
+        backend=wanted.backend,
+        device=wanted.device,
+        strict_device=wanted.strict_device,
+        precision=wanted.precision,
+        cache=not wanted.no_cache,
+        isolation="process",
+        require_isolation=wanted.require_isolation,
+        parallel=jobs,
+        calls_per_process=None,
+    )
+
+
+def _job(
+    words: tuple[str, ...],
+    wanted: Wanted,
+    settings: ApiSettings,
+    identity: dict[str, str | None],
+) -> dict[str, Any]:
+    """What the rows follow from: another job's rows are not gone on with."""
+    from wasmlrun import __version__
+
+    # these decide how the work is done, not what comes of it
+    aside = {"parallel", "cache", "calls_per_process", "require_isolation", "isolation"}
+    return {
+        "wasmlrun": __version__,
+        "sources": list(words),
+        "timings": not wanted.no_timings,
+        **{name: value for name, value in settings.items() if name not in aside},
+        **identity,
+    }
+
+
+def _once(messages: Messages) -> Callable[[str], None]:
+    """Tell what children have to say, each thing once: there are several of them."""
+    told: set[str] = set()
+
+    def hear(text: str) -> None:
+        for line in text.splitlines():
+            if line not in told and len(told) < _MOST_TOLD:
+                told.add(line)
+                messages.info(line)
+
+    return hear
+
+
+_MOST_TOLD = 100
+_SHARED = {
+    parameter.name: parameter
+    for parameter in classify.command.parameters
+    if isinstance(parameter, Option)
+}
+
+command = Command(
+    "batch",
+    batch_images,
+    (
+        Argument("sources", "SOURCE...", many=True, kind=Name()),
+        Option(
+            ("-o", "--output"),
+            "output",
+            "Where the rows go: a .jsonl file. It appears when all is done.",
+            File(),
+            "RESULT",
+            required=True,
+        ),
+        Option(
+            ("--resume",),
+            "resume",
+            "Go on with a batch that did not finish; with none there, begin.",
+            Flag(),
+        ),
+        Option(("--overwrite",), "overwrite", "Replace RESULT, and what was begun for it.", Flag()),
+        Option(
+            ("--max-errors",),
+            "max_errors",
+            "Stop when more than N pictures have failed. Default: never.",
+            Whole(0),
+            "N",
+        ),
+        Option(
+            ("--jobs", "--workers"),
+            "jobs",
+            "Pictures at the same time, each in a process. Default: the number of processors.",
+            Whole(1, 1024),
+            "N",
+        ),
+        Option(
+            ("--no-timings",),
+            "no_timings",
+            "Rows without times: the same every time, byte for byte.",
+            Flag(),
+        ),
+        *(
+            _SHARED[name]
+            for name in ("worker", "manifest", "model", "labels", "top", "dirs", "writable")
+        ),
+        *(_SHARED[name] for name in ("arguments", "input_layout", "max_pixels", "install")),
+        BACKEND,
+        *DEVICE,
+        *LIMITS,
+        ISOLATION,
+        CACHE,
+        *VERBOSITY,
+    ),
+)
