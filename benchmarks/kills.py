@@ -1,4 +1,4 @@
-"""Random kills of a batch and of its children; what comes of it must be an uninterrupted run's rows.
+"""Random kills of a batch and of its children: its rows must be those of an uninterrupted run.
 
 python benchmarks/kills.py FOLDER [--kills 1000] [--seed 1] [--form jsonl] [-- OPTIONS OF batch…]
 

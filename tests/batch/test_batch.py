@@ -240,10 +240,10 @@ def test_kills_at_any_moment_lose_nothing(
     assert batch(tmp_path / "list.txt", "-o", tmp_path / "whole.jsonl").code == 0
     result, chance = tmp_path / "killed.jsonl", random.Random(1)
     words = ["--model", str(colours), "--labels", str(colours.parent / "colours.txt")]
-    command = [sys.executable, "-m", "wasmlrun", "batch", str(tmp_path / "list.txt"), "-o", result]
+    command = [sys.executable, "-m", "wasmlrun", "batch", str(tmp_path / "list.txt")]
     for _ in range(4):
         with subprocess.Popen(
-            [*command, *words, "--jobs", "2", "--no-timings", "--resume", "-q"],
+            [*command, "-o", str(result), *words, "--jobs", "2", "--no-timings", "--resume", "-q"],
             cwd=photos.parent,
             stderr=subprocess.DEVNULL,
         ) as process:

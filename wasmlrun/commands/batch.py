@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wasmlrun.commands import classify
+from wasmlrun.commands.classification import TOP
 from wasmlrun.commands.options import (
     BACKEND,
     CACHE,
@@ -164,7 +165,7 @@ def _settings(wanted: Wanted, jobs: int) -> ApiSettings:
         model=wanted.model,
         labels=wanted.labels,
         limits=wanted.limits,
-        top=wanted.top or classify.TOP,
+        top=wanted.top or TOP,
         expect=None,
         min_score=None,
         dirs=wanted.dirs,

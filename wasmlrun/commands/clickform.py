@@ -163,11 +163,12 @@ def _settings(option: Option) -> dict[str, Any]:
         return {**settings, "is_flag": True, "is_eager": option is QUIET}
     if isinstance(option.kind, Count):
         return {**settings, "count": True, "callback": _loudness if option is VERBOSE else None}
+    if not option.required:  # click takes a default, even of None, for a value
+        settings["default"] = option.default
     return {
         **settings,
         "type": _type(option.kind),
         "metavar": option.metavar,
-        "default": option.default,
         "show_default": option.show_default,
         "multiple": option.multiple,
         "nargs": option.words,
