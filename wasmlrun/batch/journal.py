@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,18 @@ class Journal:
         assert self._file is not None
         os.ftruncate(self._file, end)
 
+    def all(self) -> Iterator[Row]:
+        """Every row, from the first on."""
+        self.flush()
+        with self.rows.open("rb") as lines:
+            for line in lines:
+                yield json.loads(line)
+
+    def count(self) -> int:
+        """How many rows there are, as far as their ends tell."""
+        with self.rows.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
     def add(self, row: Row) -> None:
         """Write a row; soon, not at once. Raises OSError."""
         line = line_of(row).encode() + b"\n"
@@ -157,6 +169,7 @@ class Journal:
 
     def finish(self, whole: Path) -> None:
         """Give RESULT its name: `whole` is its bytes, in the journal's folder. Raises OSError."""
+        self.flush()
         descriptor = os.open(whole, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -85,7 +85,7 @@ class Lines:
         self._messages.info(f"{done:,}{of} pictures, {rate:.0f} a second{left}{_errors(errors)}")
 
     def say(self, text: str) -> None:
-        """A line at once."""
+        """A line of text at once."""
         self._messages.info(text)
 
 
@@ -99,7 +99,7 @@ class Bar:
         self._task = bar.add_task("", total=None, completed=begun_with, rate="", errors="")
 
     def at(self, done: int, errors: int) -> None:
-        """Move it."""
+        """Move it to where the batch is."""
         rate = f"{self._pace.rate(done):.0f} a second"
         self._bar.update(
             self._task, total=self.total, completed=done, rate=rate, errors=_errors(errors)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Protocol
@@ -58,7 +58,7 @@ class Tally:
         """Of the first failure."""
 
     def count(self, row: Row) -> None:
-        """One row more."""
+        """There is one row more."""
         self.done += 1
         code = rows.exit_code(row)
         self.errors += code != EXIT_OK
@@ -84,51 +84,53 @@ def skip_done(journal: Journal, items: Iterator[Item], tally: Tally) -> None:
             tally.count(row)
 
 
-def classify_all(
-    items: Iterable[Item],
-    team: Team,
-    jobs: int,
+def classified(items: Iterable[Item], team: Team, jobs: int) -> Generator[Row, None, None]:
+    """The rows of the items, in their order.
+
+    Raises:
+        Hopeless: no picture can be classified.
+    """
+    # twice as many as there are children: one reads a file while another waits for its answer
+    threads = ThreadPoolExecutor(2 * jobs)
+    waiting: deque[tuple[Item, Future[Row]]] = deque()
+    held = 0
+    try:
+        for item in items:
+            waiting.append((item, threads.submit(team.row, item)))
+            held += item.held
+            while waiting and (len(waiting) > AHEAD * jobs or held > MOST_HELD):
+                first, future = waiting.popleft()
+                held -= first.held
+                yield future.result()
+        while waiting:
+            yield waiting.popleft()[1].result()
+    except BaseException:
+        team.close()  # else its threads are waited for
+        raise
+    finally:
+        threads.shutdown(cancel_futures=True)
+
+
+def keep(
+    rows: Generator[Row, None, None],
     journal: Journal,
     tally: Tally,
     progress: Progress,
     *,
     max_errors: int | None = None,
 ) -> None:
-    """Classify the items and write their rows in their order.
+    """Write the rows as they come.
 
     Raises:
-        TooManyErrors: so many failed; their rows are written.
-        Hopeless: no picture can be classified. OSError: rows cannot be written.
+        TooManyErrors: so many failed; their rows are written. OSError: rows cannot be written.
     """
-    # twice as many as there are children: one reads a file while another waits for its answer
-    threads = ThreadPoolExecutor(2 * jobs)
-    waiting: deque[tuple[Item, Future[Row]]] = deque()
-    held = 0
-
-    def keep_first() -> None:
-        nonlocal held
-        item, future = waiting.popleft()
-        row = future.result()
-        held -= item.held
-        journal.add(row)
-        tally.count(row)
-        _tell(row, tally, progress)
-        if max_errors is not None and tally.errors > max_errors:
-            raise TooManyErrors(max_errors, tally.code)
-
-    try:
-        for item in items:
-            waiting.append((item, threads.submit(team.row, item)))
-            held += item.held
-            while waiting and (len(waiting) > AHEAD * jobs or held > MOST_HELD):
-                keep_first()
-        while waiting:
-            keep_first()
-    except BaseException:
-        team.close()  # else its threads are waited for
-        raise
-    finally:
-        threads.shutdown(cancel_futures=True)
+    with closing(rows):
+        for row in rows:
+            journal.add(row)
+            tally.count(row)
+            _tell(row, tally, progress)
+            if max_errors is not None and tally.errors > max_errors:
+                raise TooManyErrors(max_errors, tally.code)
 
 
 def _tell(row: Row, tally: Tally, progress: Progress) -> None:

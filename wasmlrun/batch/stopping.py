@@ -12,7 +12,7 @@ from wasmlrun.support.messages import Messages
 
 
 class Terminated(BaseException):
-    """SIGTERM has come."""
+    """The signal SIGTERM has come."""
 
 
 @contextmanager

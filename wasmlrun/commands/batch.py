@@ -19,6 +19,7 @@ from wasmlrun.commands.options import (
 from wasmlrun.commands.reader import (
     VERBOSITY,
     Argument,
+    Choice,
     Command,
     File,
     Flag,
@@ -55,15 +56,18 @@ class Wanted(GuestOptions):
     overwrite: bool = False
     max_errors: int | None = None
     no_timings: bool = False
+    engine: str = "local"
+    address: str | None = None
 
 
 def batch_images(sources: tuple[str, ...], verbosity: int, **rest: object) -> int:
     """Classify all pictures of SOURCE… and write a row for each to RESULT.
 
     SOURCE is a folder with all that is beneath it, a pattern such as 'photos/**/*.jpg', a .txt file
-    with one path a line, - for such a list on standard input, or a picture. RESULT gets one JSON
-    object a line, in the order of the sources. It appears when all is done; until then the rows
-    are in RESULT.parts, and --resume goes on with them, whatever stopped the batch.
+    with one path a line, - for such a list on standard input, a .csv or .parquet table of paths
+    or pictures, a .tar archive (shards-{000..011}.tar are twelve), or a picture. RESULT is .jsonl,
+    .csv or .parquet and has the order of the sources. It appears when all is done; until then the
+    rows are in RESULT.parts, and --resume goes on with them, whatever stopped the batch.
     """
     from wasmlrun.commands.options import typed
     from wasmlrun.report.reporter import silent
@@ -75,7 +79,7 @@ def batch_images(sources: tuple[str, ...], verbosity: int, **rest: object) -> in
 
 
 def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
-    from wasmlrun.batch import results, sinks, sources
+    from wasmlrun.batch import results, sinks, stream
     from wasmlrun.batch.crew import Crew, Hopeless
     from wasmlrun.batch.journal import Journal
     from wasmlrun.batch.run import Tally
@@ -85,9 +89,19 @@ def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
     from wasmlrun.support.tasks import processors
 
     jobs = wanted.jobs or processors()
+    if wanted.engine == "ray":
+        from wasmlrun.ray import engine
+
+        jobs = 1  # here; in the cluster as many as there are cores, or as --jobs says
+        engine.connect(wanted.address)
+    elif wanted.address is not None:
+        from wasmlrun.support.errors import UsageFault
+
+        raise UsageFault("--address is a Ray cluster's", "add --engine ray")
     settings = _settings(wanted, jobs)
-    finish = sinks.writer_for(wanted.output)
-    sources.check(words)
+    finish = sinks.writer_for(wanted.output, wanted.top or TOP)
+    words = tuple(stream.expanded(words))
+    stream.check(words)
     if wanted.worker is not None and not wanted.worker.endswith(".wasm"):
         from wasmlrun.commands.options import interpreter
 
@@ -106,7 +120,7 @@ def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
         if note is not None:
             messages.info(note)
         with kept_rows(messages):
-            _classify(words, wanted, jobs, crew, journal, tally, messages)
+            _classify(words, wanted, settings, identity, crew, journal, tally, messages)
         finish(journal)
     except Hopeless as hopeless:
         raise hopeless.error from None
@@ -121,26 +135,37 @@ def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
 def _classify(
     words: tuple[str, ...],
     wanted: Wanted,
-    jobs: int,
+    settings: ApiSettings,
+    identity: dict[str, str | None],
     crew: Crew,
     journal: Journal,
     tally: Tally,
     messages: Messages,
 ) -> None:
-    """The rows that are not there yet. Raises what `classify_all` and `skip_done` do."""
+    """The rows that are not there yet. Raises what `wasmlrun.batch.run` does."""
     import time
 
-    from wasmlrun.batch import progress, sources
-    from wasmlrun.batch.run import classify_all, skip_done
+    from wasmlrun.batch import progress, stream
+    from wasmlrun.batch.run import classified, keep, skip_done
 
-    items = sources.stream(words, allow_outside=wanted.allow_outside)
+    items = stream.pictures(words, skip=journal.count(), allow_outside=wanted.allow_outside)
     skip_done(journal, items, tally)
     before, started = tally.done, time.monotonic()
     if before:
         messages.info(f"going on after {before:,} pictures")
     with progress.watching(messages, before) as watcher:
-        sources.count_beside(words, watcher, allow_outside=wanted.allow_outside)
-        classify_all(items, crew, jobs, journal, tally, watcher, max_errors=wanted.max_errors)
+        stream.count_beside(words, watcher, allow_outside=wanted.allow_outside)
+        if wanted.engine == "ray":
+            from wasmlrun.ray import engine
+
+            timings = not wanted.no_timings
+            crew.close()  # it has said what must be the same everywhere
+            found = engine.classified(
+                items, settings, identity, actors=wanted.jobs, timings=timings
+            )
+        else:
+            found = classified(items, crew, settings["parallel"])
+        keep(found, journal, tally, watcher, max_errors=wanted.max_errors)
     seconds = time.monotonic() - started
     messages.info(
         f"{tally.done:,} pictures, {tally.errors:,} errors; {tally.done - before:,} in "
@@ -234,7 +259,7 @@ command = Command(
         Option(
             ("-o", "--output"),
             "output",
-            "Where the rows go: a .jsonl file. It appears when all is done.",
+            "Where the rows go: .jsonl, .csv or .parquet. It appears when all is done.",
             File(),
             "RESULT",
             required=True,
@@ -259,6 +284,20 @@ command = Command(
             "Pictures at the same time, each in a process. Default: the number of processors.",
             Whole(1, 1024),
             "N",
+        ),
+        Option(
+            ("--engine",),
+            "engine",
+            "Where the work is done: on this machine, or on a Ray cluster (wasmlrun[ray]).",
+            Choice(("local", "ray")),
+            default="local",
+            show_default=True,
+        ),
+        Option(
+            ("--address",),
+            "address",
+            "The Ray cluster. Default: RAY_ADDRESS, else one of this machine alone.",
+            metavar="HOST:PORT",
         ),
         Option(
             ("--no-timings",),
