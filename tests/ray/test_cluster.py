@@ -29,7 +29,9 @@ def cluster() -> Iterator[Any]:
     import ray
     from ray.cluster_utils import Cluster
 
-    os.environ["RAY_DATA_DISABLE_PROGRESS_BARS"] = "1"
+    # a machine that is busy takes its time
+    for name in ("RAY_raylet_start_wait_time_s", "RAY_gcs_server_request_timeout_seconds"):
+        os.environ[name] = "240"
     found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     nodes = [found.add_node(num_cpus=1) for _ in range(2)]
     found.wait_for_nodes()

@@ -46,10 +46,15 @@ def connect(address: str | None) -> None:
     if ray.is_initialized():
         return
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError, OSError) as e:
+        ray.init(
+            address=address,
+            include_dashboard=None if address else False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except Exception as e:  # noqa: BLE001 - a start that fails has no kind of its own in Ray
         raise SystemRefused(
-            f"there is no Ray cluster at {address}: {str(e).splitlines()[0]}",
+            f"there is no Ray cluster at {address or 'hand'}: {_last_line(e)}",
             "start one with `ray start --head`, or leave --address out",
         ) from None
 
