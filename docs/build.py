@@ -29,6 +29,7 @@ SECTIONS = {
         "Choose a language": "docs/languages.md",
         "Use it from Python": "docs/python.md",
         "Serve": "docs/serve.md",
+        "Many pictures": "docs/batch.md",
         "Look at a result": "docs/report.md",
         "Sign models": "docs/signing.md",
         "Engines": "docs/engines.md",

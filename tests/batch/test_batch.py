@@ -260,3 +260,19 @@ def test_kills_at_any_moment_lose_nothing(
 def children_of(process: int) -> list[int]:
     found = Path(f"/proc/{process}/task/{process}/children")
     return [int(number) for number in found.read_text().split()] if found.exists() else []
+
+
+def test_the_example_with_futures_alone(own_home: dict[str, str]) -> None:
+    root = Path(__file__).parents[2]
+    words = [
+        sys.executable,
+        root / "samples/batch/futures.py",
+        root / "samples/dog.jpg",
+        "none.jpg",
+    ]
+    done = subprocess.run(
+        words, capture_output=True, text=True, env={**os.environ, **own_home}, check=True
+    )
+    first, second = done.stdout.splitlines()
+    assert first.split("\t")[1] == "dog"
+    assert second == "none.jpg\terror: image none.jpg does not exist"
