@@ -23,7 +23,6 @@ LAYERS = [
     "cli",
     "commands",
     "serve",
-    "ray",
     "batch",
     "report",
     "diagnose",

@@ -19,7 +19,6 @@ from wasmlrun.commands.options import (
 from wasmlrun.commands.reader import (
     VERBOSITY,
     Argument,
-    Choice,
     Command,
     File,
     Flag,
@@ -56,8 +55,6 @@ class Wanted(GuestOptions):
     overwrite: bool = False
     max_errors: int | None = None
     no_timings: bool = False
-    engine: str = "local"
-    address: str | None = None
 
 
 def batch_images(sources: tuple[str, ...], verbosity: int, **rest: object) -> int:
@@ -89,15 +86,6 @@ def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
     from wasmlrun.support.tasks import processors
 
     jobs = wanted.jobs or processors()
-    if wanted.engine == "ray":
-        from wasmlrun.ray import engine
-
-        jobs = 1  # here; in the cluster as many as there are cores, or as --jobs says
-        engine.connect(wanted.address)
-    elif wanted.address is not None:
-        from wasmlrun.support.errors import UsageFault
-
-        raise UsageFault("--address is a Ray cluster's", "add --engine ray")
     settings = _settings(wanted, jobs)
     finish = sinks.writer_for(wanted.output, wanted.top or TOP)
     words = tuple(stream.expanded(words))
@@ -120,7 +108,7 @@ def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
         if note is not None:
             messages.info(note)
         with kept_rows(messages):
-            _classify(words, wanted, settings, identity, crew, journal, tally, messages)
+            _classify(words, wanted, jobs, crew, journal, tally, messages)
         finish(journal)
     except Hopeless as hopeless:
         raise hopeless.error from None
@@ -135,8 +123,7 @@ def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
 def _classify(
     words: tuple[str, ...],
     wanted: Wanted,
-    settings: ApiSettings,
-    identity: dict[str, str | None],
+    jobs: int,
     crew: Crew,
     journal: Journal,
     tally: Tally,
@@ -155,16 +142,7 @@ def _classify(
         messages.info(f"going on after {before:,} pictures")
     with progress.watching(messages, before) as watcher:
         stream.count_beside(words, watcher, allow_outside=wanted.allow_outside)
-        if wanted.engine == "ray":
-            from wasmlrun.ray import engine
-
-            timings = not wanted.no_timings
-            crew.close()  # it has said what must be the same everywhere
-            found = engine.classified(
-                items, settings, identity, actors=wanted.jobs, timings=timings
-            )
-        else:
-            found = classified(items, crew, settings["parallel"])
+        found = classified(items, crew, jobs)
         keep(found, journal, tally, watcher, max_errors=wanted.max_errors)
     seconds = time.monotonic() - started
     messages.info(
@@ -284,20 +262,6 @@ command = Command(
             "Pictures at the same time, each in a process. Default: the number of processors.",
             Whole(1, 1024),
             "N",
-        ),
-        Option(
-            ("--engine",),
-            "engine",
-            "Where the work is done: on this machine, or on a Ray cluster (wasmlrun[ray]).",
-            Choice(("local", "ray")),
-            default="local",
-            show_default=True,
-        ),
-        Option(
-            ("--address",),
-            "address",
-            "The Ray cluster. Default: RAY_ADDRESS, else one of this machine alone.",
-            metavar="HOST:PORT",
         ),
         Option(
             ("--no-timings",),
