@@ -266,8 +266,8 @@ def test_the_example_with_futures_alone(own_home: dict[str, str]) -> None:
     root = Path(__file__).parents[2]
     words = [
         sys.executable,
-        root / "samples/batch/futures.py",
-        root / "samples/dog.jpg",
+        str(root / "samples/batch/futures.py"),
+        str(root / "samples/dog.jpg"),
         "none.jpg",
     ]
     done = subprocess.run(
