@@ -8,7 +8,7 @@ from wasmlrun import __version__
 COMMANDS = {
     "classify": "Classify images with a worker and print the top-k labels.",
     "infer": "Give any model a file: boxes, masks, vectors, text, sound.",
-    "batch": "Classify a folder, a list or an archive into one file of rows.",
+    "batch": "Classify a folder, a list or an archive into a file.",
     "run": "Run any WASI program in the sandbox, its exit code passed through.",
     "serve": "Serve a folder of workers, or models as an API with a page.",
     "inspect": "Look inside a module, a component, a manifest or a model.",
