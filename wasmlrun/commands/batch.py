@@ -177,6 +177,8 @@ def _settings(wanted: Wanted, jobs: int) -> ApiSettings:
         input_layout=wanted.input_layout,
         max_pixels=wanted.max_pixels,
         allow_outside=wanted.allow_outside,
+        trusted_keys=wanted.trusted_keys,
+        trusted_worker=wanted.trusted_worker,
         backend=wanted.backend,
         device=wanted.device,
         strict_device=wanted.strict_device,
