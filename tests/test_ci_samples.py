@@ -19,13 +19,20 @@ CI = ROOT / "samples" / "ci"
 SCHEMAS = {"github.yml": "vendor.github-workflows", "gitlab.yml": "vendor.gitlab-ci"}
 
 
-def fits(path: Path, schema: str) -> subprocess.CompletedProcess[str]:
-    """By a copy of the service's schema that travels with the checker: nothing is fetched."""
+def misfits(schema: str, *paths: Path) -> set[str]:
+    """The files that are not as a copy of the service's schema says; nothing is fetched."""
     needs("check_jsonschema", "check-jsonschema")
-    words = ["check_jsonschema", "--builtin-schema", schema, str(path)]
-    return subprocess.run(
-        [sys.executable, "-m", *words], capture_output=True, text=True, check=False, timeout=120
+    words = ["check_jsonschema", "--builtin-schema", schema, "--output-format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", *words, *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
+    found = json.loads(done.stdout)
+    assert found["parse_errors"] == []
+    return {error["filename"] for error in found["errors"]}
 
 
 def test_every_file_has_its_schema() -> None:
@@ -34,14 +41,11 @@ def test_every_file_has_its_schema() -> None:
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_file_is_what_its_service_takes(name: str, tmp_path: Path) -> None:
-    done = fits(CI / name, SCHEMAS[name])
-    assert done.returncode == 0, done.stdout
-    # and the checker would have found a mistake
     wrong = tmp_path / name
     text = (CI / name).read_text(encoding="utf-8")
     wrong.write_text(text.replace("timeout", "timeuot"), encoding="utf-8")
-    assert wrong.read_text(encoding="utf-8") != text
-    assert fits(wrong, SCHEMAS[name]).returncode == 1
+    # a mistake would be found
+    assert misfits(SCHEMAS[name], CI / name, wrong) == {str(wrong)}
 
 
 def loaded(name: str) -> Any:

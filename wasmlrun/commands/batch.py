@@ -12,8 +12,11 @@ from wasmlrun.commands.options import (
     BACKEND,
     CACHE,
     DEVICE,
+    EXPECT_ACCURACY,
     ISOLATION,
     LIMITS,
+    ROWS_JUNIT,
+    TRUTH,
     GuestOptions,
 )
 from wasmlrun.commands.reader import (
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from wasmlrun.batch.crew import Crew
     from wasmlrun.batch.journal import Journal
     from wasmlrun.batch.run import Tally
+    from wasmlrun.commands.judging import Judging
     from wasmlrun.support.messages import Messages
 
 
@@ -55,6 +59,9 @@ class Wanted(GuestOptions):
     overwrite: bool = False
     max_errors: int | None = None
     no_timings: bool = False
+    truth: str | None = None
+    expect_accuracy: float | None = None
+    junit: Path | None = None
 
 
 def batch_images(sources: tuple[str, ...], verbosity: int, **rest: object) -> int:
@@ -72,7 +79,38 @@ def batch_images(sources: tuple[str, ...], verbosity: int, **rest: object) -> in
 
     messages = Messages(verbosity)
     wanted = typed(Wanted, rest)
-    return silent(messages).run(lambda: _batch(sources, wanted, messages))
+    return silent(messages).run(lambda: _judged(sources, wanted, messages))
+
+
+def _judged(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
+    """The batch and, where its rows are all there, what they come to if that is asked for."""
+    from wasmlrun.pipeline.telling import combined
+    from wasmlrun.support.errors import EXIT_TERMINATED
+
+    asked = (wanted.truth, wanted.expect_accuracy, wanted.junit)
+    # what cannot be judged is told before the work, not after
+    judging = None if asked == (None, None, None) else _judging(wanted, messages)
+    code = _batch(words, wanted, messages)
+    if judging is None or code == EXIT_TERMINATED:
+        return code
+    return combined(code, judging.run())
+
+
+def _judging(wanted: Wanted, messages: Messages) -> Judging:
+    """Raises UsageFault, BadFile."""
+    from wasmlrun.commands.judging import Judging, Wish
+    from wasmlrun.commands.options import bounds_of
+
+    wish = Wish(
+        result=wanted.output,
+        truth=wanted.truth,
+        expect_accuracy=wanted.expect_accuracy,
+        junit=wanted.junit,
+        # the limits of the command line are a worker's
+        limits=bounds_of({}, endless=True),
+        require_isolation=wanted.require_isolation,
+    )
+    return Judging(wish, "batch", messages)
 
 
 def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
@@ -271,6 +309,9 @@ command = Command(
             "Rows without times: the same every time, byte for byte.",
             Flag(),
         ),
+        TRUTH,
+        EXPECT_ACCURACY,
+        ROWS_JUNIT,
         *(
             _SHARED[name]
             for name in ("worker", "manifest", "model", "labels", "top", "dirs", "writable")
