@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -26,16 +25,37 @@ def test_json_lines(tmp_path: Path) -> None:
     assert list(read_rows(path)) == READ
 
 
-def test_csv_with_json_in_its_columns(tmp_path: Path) -> None:
+CSV = """\
+image,source,worker,model,label_1,score_1,index_1,label_2,score_2,index_2,total_ms,error_code,error_message
+a.jpg,x,mobilenet,net,cat,0.75,0,dog,0.25,1,10.0,,
+b.jpg,x,,,,,,,,,,bad-image,no image
+"""
+
+
+def test_csv(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
-    columns = ["schema", "image", "worker", "model", "predictions", "timings_ms", "error"]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        for row in ROWS:
-            told = {k: json.dumps(v) if isinstance(v, dict | list) else v for k, v in row.items()}
-            writer.writerow(told)
+    path.write_text(CSV, encoding="utf-8")
     assert list(read_rows(path)) == READ
+    # a worker may know no numbers, and rows may have no times
+    path.write_text("image,label_1,score_1,index_1\na.jpg,cat,0.5,\nb.jpg,,,\n")
+    assert list(read_rows(path)) == [Row("a.jpg", (Guess(None, "cat", 0.5),)), Row("b.jpg")]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("image,label_1,score_1,index_1\na.jpg,cat,much,0\n", "a prediction's score is no number"),
+        ("image,label_1,score_1,index_1\na.jpg,cat,nan,0\n", "a prediction's score is no number"),
+        ("image,label_1,score_1,index_1\na.jpg,cat,0.5,x\n", "a prediction's "),
+        ("name,label\na.jpg,cat\n", "it is no object with an image"),
+    ],
+)
+def test_a_line_of_csv_that_is_no_row_is_told(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadFile) as told:
+        list(read_rows(path))
+    assert told.value.message.startswith(f"result {path}, row 2: {what}")
 
 
 def test_parquet(tmp_path: Path) -> None:
@@ -44,7 +64,11 @@ def test_parquet(tmp_path: Path) -> None:
     from pyarrow import parquet
 
     path = tmp_path / "r"  # its bytes say what it is
-    parquet.write_table(pa.Table.from_pylist(list(ROWS), schema=_schema()), path)
+    rows = [
+        {**row, "timings_ms": list(row["timings_ms"].items()) if "timings_ms" in row else None}
+        for row in ROWS
+    ]
+    parquet.write_table(pa.Table.from_pylist(rows, schema=_schema()), path)
     assert list(read_rows(path)) == READ
 
 
@@ -59,7 +83,7 @@ def _schema() -> object:
             ("worker", pa.string()),
             ("model", pa.string()),
             ("predictions", pa.list_(guess)),
-            ("timings_ms", pa.struct([("total", pa.float64())])),
+            ("timings_ms", pa.map_(pa.string(), pa.float64())),
             ("error", error),
         ]
     )

@@ -97,7 +97,7 @@ def _judged(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
 
 
 def _judging(wanted: Wanted, messages: Messages) -> Judging:
-    """Raises UsageFault, BadFile."""
+    """What will look at the rows. Raises UsageFault, BadFile."""
     from wasmlrun.commands.judging import Judging, Wish
     from wasmlrun.commands.options import bounds_of
 

@@ -89,7 +89,7 @@ def _csv(path: Path) -> Iterator[Row]:
         reader = csv.DictReader(file)
         try:
             for number, fields in enumerate(reader, 2):
-                yield _row(unfolded(fields), path, number)
+                yield _row(_of_columns(fields), path, number)
         except csv.Error as e:
             raise _fault(path, reader.line_num, str(e)) from e
 
@@ -106,24 +106,40 @@ def _parquet(path: Path) -> Iterator[Row]:
             for batch in file.iter_batches(batch_size=1024):
                 for fields in batch.to_pylist():
                     number += 1
-                    yield _row(unfolded(fields), path, number)
+                    yield _row(_of_record(fields), path, number)
     except pa.ArrowException as e:
         raise BadFile(f"result {path} cannot be read: {e}", _HINT) from e
 
 
-def unfolded(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of columns as the object that stands in a line of JSON.
+def _of_columns(fields: Mapping[str, str | None]) -> dict[str, Any]:
+    """A line of CSV as the object that stands in a line of JSON: a class has three columns."""
+    found: dict[str, Any] = {name: v for name, v in fields.items() if v not in (None, "")}
+    if "error_code" in found:
+        return {
+            "image": found.get("image"),
+            "error": {"code": found["error_code"], "message": found.get("error_message", "")},
+        }
+    listed = []
+    while f"score_{len(listed) + 1}" in found:
+        rank = len(listed) + 1
+        score, index = found[f"score_{rank}"], found.get(f"index_{rank}")
+        guess = {"label": found.get(f"label_{rank}", ""), "score": score, "index": index}
+        with suppress(ValueError):  # told as what it is: no number
+            guess.update(score=float(score), index=int(index) if index is not None else None)
+        listed.append(guess)
+    if listed or "image" in found:
+        found["predictions"] = listed
+    with suppress(KeyError, ValueError):  # a row may have no times
+        found["timings_ms"] = {"total": float(found["total_ms"])}
+    return found
 
-    Columns that hold JSON are read; an empty column is one that the row does not have.
-    """
-    found: dict[str, Any] = {}
-    for name, value in fields.items():
-        if value is None or value == "" or name is None:
-            continue
-        if name in ("predictions", "timings_ms", "error") and isinstance(value, str):
-            with suppress(ValueError, RecursionError):  # told as what it is: no list, no object
-                value = json.loads(value)
-        found[name] = value
+
+def _of_record(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A record of Parquet as such an object: what is null is not there, a map is pairs."""
+    found = {name: value for name, value in fields.items() if value is not None}
+    timings = found.get("timings_ms")
+    if isinstance(timings, list):
+        found["timings_ms"] = dict(timings)
     return found
 
 
