@@ -119,7 +119,7 @@ def _of_columns(fields: Mapping[str, str | None]) -> dict[str, Any]:
             "image": found.get("image"),
             "error": {"code": found["error_code"], "message": found.get("error_message", "")},
         }
-    listed = []
+    listed: list[dict[str, Any]] = []
     while f"score_{len(listed) + 1}" in found:
         rank = len(listed) + 1
         score, index = found[f"score_{rank}"], found.get(f"index_{rank}")
