@@ -72,7 +72,9 @@ def test_an_ir_is_read_with_the_weights_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "net.xml"
     path.write_bytes(b"<net/>")
     path.with_suffix(".bin").write_bytes(b"weights")
-    assert read_model(path) == ModelSource(Encoding.OPENVINO, (b"<net/>", b"weights"))
+    files = (path, path.with_suffix(".bin"))
+    parts = (b"<net/>", b"weights")
+    assert read_model(path) == ModelSource(Encoding.OPENVINO, parts, files=files)
 
 
 def test_a_folder_stands_for_its_one_model(tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
     assert said(path) == (
         f"model {path} is of no known format",
         "known: OpenVINO IR (.xml with .bin), ONNX (.onnx), frozen TensorFlow (.pb), "
-        "TensorFlow Lite (.tflite), PyTorch (.pt, .pt2), GGUF (.gguf)",
+        "TensorFlow Lite (.tflite), PyTorch (.pt, .pt2), GGUF (.gguf), Whisper (.ggml)",
     )
     below = path / "m.onnx"
     assert said(below) == (f"model {below} cannot be read: Not a directory", None)

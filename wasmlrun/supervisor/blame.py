@@ -16,6 +16,7 @@ from wasmlrun.support.errors import (
     BadImage,
     BadModel,
     Killed,
+    LimitExceeded,
     UsageFault,
     WasmlrunError,
     WorkerFailed,
