@@ -27,6 +27,7 @@ GOOD = Findings(
     CacheHealth("/cache", 1, 2, "0", "0700"),
     ModelTest(True, "5 predictions"),
     [Tried("open ../x", True, "error number 63")],
+    {"files": None},
 )
 
 
@@ -39,13 +40,14 @@ def test_the_command_finds_all_well(run_cli: Callable[..., Outcome]) -> None:
     assert (outcome.code, outcome.stderr) == (0, "")
     found = json.loads(outcome.stdout)
     assert sorted(found) == sorted(
-        ["schema", "healthy", "versions", "devices", "cache", "model", "sandbox"]
+        ["schema", "healthy", "versions", "devices", "cache", "model", "sandbox", "walls"]
     )
     assert found["healthy"] is True
     named = {"openvino", "platform", "python", "wasmlrun", "wasmtime"}
     assert named <= set(found["versions"]), "and every other engine that is installed"
     assert "CPU" in found["devices"]
     assert found["model"]["works"] is True
+    assert {"files", "system calls", "no new privileges"} < set(found["walls"])
     refused = [t for t in found["sandbox"] if not t["name"].startswith("control")]
     assert len(refused) >= 10
     assert all(t["passed"] for t in found["sandbox"])
@@ -122,3 +124,14 @@ def test_a_machine_without_room_for_temporary_files_is_a_finding(
     assert not found.healthy
     assert (found.model.works, found.sandbox[0].passed) == (False, False)
     assert "No space left on device" in found.model.how
+
+
+def test_a_wall_that_is_absent_is_said_and_is_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    lacking = findings(walls={"files": "this kernel has no Landlock", "system calls": None})
+    report = open_report(answer, Asked("doctor"), Messages())
+    report.result(lacking)
+    told = capsys.readouterr().out.splitlines()
+    assert "absent\twall: files\tthis kernel has no Landlock" in told
+    assert "ok\twall: system calls\tit stands" in told
+    assert lacking.healthy
+    assert answer(lacking).picture is not None

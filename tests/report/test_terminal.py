@@ -87,6 +87,7 @@ GOOD = Findings(
         Tried("control: read a mounted file", True, "allowed, as it must be"),
         Tried("open ../x", True, "refused: not permitted"),
     ],
+    {"files": None, "system calls": None},
 )
 
 
@@ -94,7 +95,8 @@ def test_doctor_sums_the_sandbox_up(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(doctor.answer(GOOD, every=False), 80, monkeypatch)
     assert "ok  cache          /cache: 1 entries, 2.5 MB, mode 0700" in lines
     assert "ok  sandbox        1 attempts to break out failed, as they must" in lines
-    assert lines[-1] == "all 6 checks are ok"
+    assert "ok  walls          all 2 stand around the work" in lines
+    assert lines[-1] == "all 8 checks are ok"
     assert not [line for line in lines if "error number" in line]
     lines = shown(doctor.answer(GOOD), 80, monkeypatch)
     assert "ok  sandbox: open ../x                     refused: not permitted" in lines
@@ -102,11 +104,11 @@ def test_doctor_sums_the_sandbox_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_doctor_shows_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox = [*GOOD.sandbox, Tried("escape", False, "NOT refused: it succeeded")]
-    bad = Findings(GOOD.versions, [], GOOD.cache, GOOD.model, sandbox)
+    bad = Findings(GOOD.versions, [], GOOD.cache, GOOD.model, sandbox, GOOD.walls)
     lines = shown(doctor.answer(bad, every=False), 80, monkeypatch)
     assert any(line.startswith("FAILED  devices") for line in lines)
     assert any(line.startswith("FAILED  sandbox: escape  NOT refused") for line in lines)
-    assert lines[-1] == "2 of 7 checks FAILED"
+    assert lines[-1] == "2 of 9 checks FAILED"
 
 
 def test_cases_that_come_one_by_one_stand_in_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from wasmlrun.support.cache import Cache
 from wasmlrun.support.errors import WasmlrunError
 from wasmlrun.support.failure import Failure, failure_of
 from wasmlrun.support.messages import Messages
+from wasmlrun.walls.child import standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Findings:
     cache: CacheHealth
     model: ModelTest
     sandbox: Sequence[Tried]
+    walls: Mapping[str, str | None]
+    """Each wall around the working process, and why it does not stand; None is that it does."""
 
     @property
     def healthy(self) -> bool:
@@ -76,7 +79,8 @@ def examine(cache: Cache, board: Board) -> Findings:
         model, sandbox = ModelTest(False, what), [Tried("set up", False, what)]
     installed = [registry.get(name, Settings()) for name in registry.installed()]
     devices = _devices(installed[0]) if installed else []
-    return Findings(versions(installed), devices, cache_health(cache), model, sandbox)
+    walls = {wall.name: wall.missing for wall in standing()}
+    return Findings(versions(installed), devices, cache_health(cache), model, sandbox, walls)
 
 
 def versions(engines: Sequence[Engine]) -> dict[str, str]:

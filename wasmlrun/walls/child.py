@@ -36,10 +36,18 @@ class Wall(Record):
     """Why it does not stand."""
 
 
+_standing: list[Wall] = []
+
+
+def standing() -> list[Wall]:
+    """The walls that were to be put up around this process; none where it has no fence."""
+    return list(_standing)
+
+
 def stand(fence: Fence) -> list[Wall]:
     """Put up the walls around this process, which has one thread, for good.
 
-    What the system does not have is left out.
+    What the system does not have is left out; `standing` says what.
 
     Raises UsageFault for a wall that is required and cannot stand.
     """
@@ -68,6 +76,7 @@ def stand(fence: Fence) -> list[Wall]:
         except OSError as e:
             missing = e.strerror or str(e)
         walls.append(Wall(name, missing))
+    _standing[:] = walls
     fallen = [f"{wall.name}: {wall.missing}" for wall in walls if wall.missing is not None]
     if fence.required and fallen:
         raise UsageFault(

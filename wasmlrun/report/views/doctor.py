@@ -12,18 +12,22 @@ from wasmlrun.support.sizes import size_text
 if TYPE_CHECKING:
     from wasmlrun.diagnose.doctor import Findings
 
-SANDBOX = "sandbox: "
+SANDBOX, WALL = "sandbox: ", "wall: "
+OK, BAD, ABSENT = "ok", "FAILED", "absent"
 
 
 def answer(findings: Findings, *, every: bool = True) -> Answer:
-    """One JSON object, or `STATE<TAB>WHAT<TAB>FACT` lines; a state is ok or FAILED.
+    """One JSON object, or `STATE<TAB>WHAT<TAB>FACT` lines; a state is ok, FAILED, or absent for a
+    wall that this system does not have.
 
     Unless `every`, a table has one row for all attempts to break out that were refused.
     """
-    lines = [("ok" if ok else "FAILED", what, fact) for ok, what, fact in _lines(findings)]
-    verdicts = [Verdict(what, fault=None if ok else fact) for ok, what, fact in _lines(findings)]
-    bad = sum(state != "ok" for state, _, _ in lines)
+    lines = list(_lines(findings))
+    verdicts = [Verdict(what, fault=fact if state == BAD else None) for state, what, fact in lines]
+    bad, absent = (sum(line[0] == state for line in lines) for state in (BAD, ABSENT))
     footer = f"{bad} of {len(lines)} checks FAILED" if bad else f"all {len(lines)} checks are ok"
+    if absent and not bad:
+        footer = f"{len(lines) - absent} checks are ok, {absent} of the walls are absent"
     shown = lines if every else _summed_up(findings, lines)
     return Answer(
         [{"healthy": findings.healthy, **asdict(findings)}],
@@ -36,23 +40,31 @@ def answer(findings: Findings, *, every: bool = True) -> Answer:
 def _summed_up(
     findings: Findings, lines: Sequence[tuple[str, str, str]]
 ) -> list[tuple[str, str, str]]:
-    """The lines, with one for the sandbox where all is well, else with what is not."""
-    kept = [line for line in lines if not line[1].startswith(SANDBOX) or line[0] != "ok"]
+    """The lines, with one each for walls and sandbox where all is well, else with what is not."""
+    kept = [line for line in lines if line[0] != OK or not line[1].startswith((SANDBOX, WALL))]
+    if findings.walls and not any(findings.walls.values()):
+        kept.append((OK, "walls", f"all {len(findings.walls)} stand around the work"))
     refused = sum(t.passed and not t.name.startswith("control") for t in findings.sandbox)
-    if len(kept) + len(findings.sandbox) == len(lines):
-        kept.append(("ok", "sandbox", f"{refused} attempts to break out failed, as they must"))
+    if all(tried.passed for tried in findings.sandbox):
+        kept.append((OK, "sandbox", f"{refused} attempts to break out failed, as they must"))
     return kept
 
 
-def _lines(findings: Findings) -> Iterator[tuple[bool, str, str]]:
+def _lines(findings: Findings) -> Iterator[tuple[str, str, str]]:
     for name, version in findings.versions.items():
-        yield True, name, version
-    yield bool(findings.devices), "devices", ", ".join(findings.devices) or "none"
+        yield OK, name, version
+    yield _state(bool(findings.devices)), "devices", ", ".join(findings.devices) or "none"
     cache = findings.cache
     where = f"{cache.path}: {cache.entries} entries, {size_text(cache.bytes)}"
     if cache.mode is not None:
         where += f", mode {cache.mode}"
-    yield not cache.problems, "cache", "; ".join([where, *cache.problems])
-    yield findings.model.works, "default model", findings.model.how
+    yield _state(not cache.problems), "cache", "; ".join([where, *cache.problems])
+    yield _state(findings.model.works), "default model", findings.model.how
+    for name, missing in findings.walls.items():
+        yield ABSENT if missing else OK, f"{WALL}{name}", missing or "it stands"
     for tried in findings.sandbox:
-        yield tried.passed, f"{SANDBOX}{tried.name}", tried.how
+        yield _state(tried.passed), f"{SANDBOX}{tried.name}", tried.how
+
+
+def _state(well: bool) -> str:
+    return OK if well else BAD
