@@ -54,8 +54,8 @@ def test_wasmtimes_names() -> None:
         (from_wasmedge, "a:onx:CPU:m", "no encoding is named onx", "did you mean onnx?"),
         (
             from_wasmedge,
-            "a:Whisper:CPU:m",
-            "no engine here runs models of the encoding Whisper",
+            "a:Piper:CPU:m",
+            "no engine here runs models of the encoding Piper",
             "wasmlrun engines",
         ),
         (from_wasmedge, "a:openvino:CPU:m.xml,n.bin", "n.bin is not what belongs to m.xml", "IR"),

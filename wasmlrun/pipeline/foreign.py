@@ -20,7 +20,6 @@ ENCODINGS: dict[str, Encoding | None] = {
 }
 ELSEWHERE = (
     "neuralspeed",
-    "whisper",
     "mlx",
     "piper",
     "chattts",
