@@ -138,11 +138,12 @@ except BadModel as e:
         "CAFFE CAFFE",
         "CAFFE CAFFE",
         "load: encoding 99 is not supported (0 openvino, 1 onnx, 2 tensorflow, 3 pytorch, "
-        "4 tensorflowlite, 8 caffe, 5 or 6 auto-detect)",
+        "4 tensorflowlite, 8 caffe, 9 whisper, 5 or 6 auto-detect)",
         "CAFFE CAFFE",
         "['m.caffemodel']",
         "known: OpenVINO IR (.xml with .bin), ONNX (.onnx), frozen TensorFlow (.pb), "
-        "TensorFlow Lite (.tflite), PyTorch (.pt, .pt2), GGUF (.gguf), Caffe (.caffemodel)",
+        "TensorFlow Lite (.tflite), PyTorch (.pt, .pt2), GGUF (.gguf), Whisper (.ggml), "
+        "Caffe (.caffemodel)",
     ]
 
 
