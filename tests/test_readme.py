@@ -34,6 +34,7 @@ def test_the_first_example_prints_what_the_readme_shows(own_home: dict[str, str]
         [sys.executable, "-m", "wasmlrun", *shlex.split(block[1])],
         stdin=subprocess.DEVNULL,
         stdout=terminal,
+        stderr=terminal,
         cwd=ROOT,
         env={**os.environ, **own_home, "COLUMNS": "80", "TERM": "xterm", "NO_COLOR": "1"},
     ) as process:
