@@ -5,7 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from wasmlrun.commands.classification import ARTEFACT, TOP, Classification, Telling, Wanted
-from wasmlrun.commands.options import ALL, DIRS, REPORT_FILES, report_files, typed
+from wasmlrun.commands.options import (
+    ALL,
+    ARGUMENTS,
+    DIRS,
+    REPORT_FILES,
+    WRITABLE,
+    report_files,
+    typed,
+)
 from wasmlrun.commands.reader import (
     Argument,
     Choice,
@@ -140,20 +148,8 @@ command = Command(
             "X",
         ),
         DIRS,
-        Option(
-            ("--writable",),
-            "writable",
-            "Let the worker write to a mounted folder.",
-            metavar="GUEST_PATH",
-            multiple=True,
-        ),
-        Option(
-            ("--arg",),
-            "arguments",
-            "Argument for the worker's own command line; repeatable.",
-            metavar="ARG",
-            multiple=True,
-        ),
+        WRITABLE,
+        ARGUMENTS,
         Option(
             ("--input-layout",),
             "input_layout",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wasmlrun.commands.options import ALL, DIRS, GuestOptions
+from wasmlrun.commands.options import ALL, ARGUMENTS, DIRS, WRITABLE, GuestOptions
 from wasmlrun.commands.reader import Argument, Command, File, Flag, Name, Option, Whole
 
 
@@ -185,20 +185,8 @@ command = Command(
         Option(("--labels",), "labels", "Label file, one label a line.", File(), "FILE"),
         Option(("--json",), "as_json", "One JSON object.", Flag()),
         DIRS,
-        Option(
-            ("--writable",),
-            "writable",
-            "Let the worker write to a mounted folder.",
-            metavar="GUEST_PATH",
-            multiple=True,
-        ),
-        Option(
-            ("--arg",),
-            "arguments",
-            "Argument for the worker's own command line; repeatable.",
-            metavar="ARG",
-            multiple=True,
-        ),
+        WRITABLE,
+        ARGUMENTS,
         Option(
             ("--max-pixels",),
             "max_pixels",

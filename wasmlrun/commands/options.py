@@ -163,6 +163,21 @@ ROWS_JUNIT = Option(
     File(),
     "FILE",
 )
+WRITABLE = Option(
+    ("--writable",),
+    "writable",
+    "Let the worker write to a mounted folder.",
+    metavar="GUEST_PATH",
+    multiple=True,
+)
+"""For workers that are given pictures or files."""
+ARGUMENTS = Option(
+    ("--arg",),
+    "arguments",
+    "Argument for the worker's own command line; repeatable.",
+    metavar="ARG",
+    multiple=True,
+)
 REPORT_FILES = tuple(
     Option((f"--{name}",), name, help, File(), "FILE") for name, help in FILES.items()
 )

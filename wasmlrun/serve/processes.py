@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from wasmlrun.supervisor.channel import Message
 from wasmlrun.supervisor.child import Child
 from wasmlrun.support.limits import MIB, Limits, with_limits
 from wasmlrun.support.messages import Messages, printable
+from wasmlrun.support.tasks import processors
 from wasmlrun.walls.child import Fence
 
 MAX_ANSWER = 256 * MIB
@@ -25,7 +25,6 @@ OPENING_SECONDS = 300.0
 
 def worker_child(order: Order, messages: Messages) -> Child:
     """A process for a site's workers and for models that take tensors."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
     settings = {
         "folder": str(Path.cwd()),
         "site": str(order.site.folder) if order.site is not None else "",
@@ -34,7 +33,7 @@ def worker_child(order: Order, messages: Messages) -> Child:
         **_trust(order),
         "models": [{k: v for k, v in m.items() if k != "name"} for m in order.models],
         "limits": {**order.limits, "timeout": order.timeout},
-        "threads": max(1, processors // order.processes),
+        "threads": max(1, processors() // order.processes),
         **order.engine,
     }
     return Child(

@@ -9,7 +9,6 @@ after a look at whether they are what they were when this was written. Header: `
 from __future__ import annotations
 
 import ctypes
-import os
 from ctypes import (
     CFUNCTYPE,
     POINTER,
@@ -156,20 +155,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 def load() -> ctypes.CDLL:
     """The library, its functions declared and its messages off. Raises EngineError."""
     path = _library()
-    # how long a thread that waits for another keeps its core busy: libgomp's own choice is
-    # several times slower where anything else wants the cores, and no faster where nothing does
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    try:
-        lib = ctypes.CDLL(str(path))
-    except OSError as e:
-        raise EngineError(f"llama.cpp's library cannot be loaded: {e}") from e
-    for name, (returns, arguments) in _FUNCTIONS.items():
-        try:
-            function = getattr(lib, name)
-        except AttributeError:
-            raise EngineError(f"{path.name} has no {name}: it is of an unknown version") from None
-        function.restype, function.argtypes = returns, arguments
+    lib = wheel.opened(path, "llama.cpp's library", _FUNCTIONS)
     usual = lib.llama_context_default_params()
     if (usual.n_ctx, usual.n_batch, usual.n_ubatch, usual.n_seq_max) != _USUAL:
         raise EngineError(f"{path.name} is of an unknown version: its parameters have moved")

@@ -22,7 +22,9 @@ from wasmlrun.engines.llama.chat import prompt_of
 from wasmlrun.engines.llama.options import LlamaOptions, read_options
 from wasmlrun.engines.llama.sampling import chain
 from wasmlrun.engines.protocol import About, Context, EngineError, Port, Settings
+from wasmlrun.engines.shared import SharedModel
 from wasmlrun.support.model_source import ModelSource
+from wasmlrun.support.tasks import processors
 from wasmlrun.support.tensor import DType
 
 _SPECIAL = 4
@@ -37,7 +39,7 @@ class Llama:
 
     def __init__(self, about: About, settings: Settings) -> None:
         self.about = about
-        self._threads = settings.threads or _processors()
+        self._threads = settings.threads or processors()
         self._lock = threading.Lock()
         self._lib: ctypes.CDLL | None = None
 
@@ -78,26 +80,13 @@ class Llama:
             return self._lib
 
 
-class _Model:
-    """A loaded model, freed with the last of those that use it."""
+class _Model(SharedModel):
+    """A loaded model, with the library it is of."""
 
     def __init__(self, lib: ctypes.CDLL, pointer: int) -> None:
+        super().__init__(pointer, lib.llama_model_free)
         self.lib = lib
-        self.pointer = pointer
         self.vocab: int = lib.llama_model_get_vocab(pointer)
-        self._users = 1
-        self._lock = threading.Lock()
-
-    def share(self) -> None:
-        with self._lock:
-            self._users += 1
-
-    def release(self) -> None:
-        with self._lock:
-            self._users -= 1
-            last = not self._users
-        if last:
-            self.lib.llama_model_free(self.pointer)
 
 
 class LlamaGraph:
@@ -311,11 +300,6 @@ class LlamaContext:
         if self._context is not None:
             self._lib.llama_free(self._context)
             self._context = None
-
-
-def _processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 @contextmanager

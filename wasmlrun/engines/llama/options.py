@@ -6,12 +6,12 @@ gives the same answer again.
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
+from wasmlrun.engines.options import changed, given_options
 from wasmlrun.engines.protocol import EngineError
-from wasmlrun.support.records import Record, replace
+from wasmlrun.support.records import Record
 
 
 class LlamaOptions(Record):
@@ -66,34 +66,19 @@ def read_options(data: bytes, before: LlamaOptions = _DEFAULTS) -> LlamaOptions:
     Raises:
         EngineError: it is no JSON object, or an option is of another type.
     """
-    try:
-        given = json.loads(data)
-    except (ValueError, RecursionError):
-        raise EngineError("the options are not JSON") from None
-    if not isinstance(given, dict):
-        raise EngineError("the options are no JSON object")
+    given = given_options(data)
     for name, why in _REFUSED.items():
         if given.get(name):
             raise EngineError(f"option {name}: {why}")
-    known = {name.replace("_", "-"): name for name in vars(_DEFAULTS)}
-    changes = {known[n]: _value(n, known[n], v) for n, v in given.items() if n in known}
-    return replace(before, **changes)
+    return changed(before, given, _DEFAULTS, _number)
 
 
-def _value(shown: str, name: str, value: Any) -> Any:
-    usual = getattr(_DEFAULTS, name)
-    if isinstance(usual, bool):
-        if isinstance(value, bool):
-            return value
-        raise EngineError(f"option {shown} is true or false, given was {value!r}")
-    if isinstance(usual, str):
-        if isinstance(value, str) and "\0" not in value:
-            return value
-        raise EngineError(f"option {shown} is a text, given was {value!r}")
+def _number(shown: str, name: str, value: Any) -> int | float:
+    """One as the field's default is. Raises EngineError."""
     number = (
         isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     )
-    if isinstance(usual, float):
+    if isinstance(getattr(_DEFAULTS, name), float):
         if number:
             return float(value)
         raise EngineError(f"option {shown} is a number, given was {value!r}")

@@ -9,7 +9,6 @@ what they were when this was written. Header: `whisper.h`.
 from __future__ import annotations
 
 import ctypes
-import os
 from ctypes import (
     CFUNCTYPE,
     Structure,
@@ -105,19 +104,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 def load() -> ctypes.CDLL:
     """The library, its functions declared and its messages off. Raises EngineError."""
     path = _library()
-    # as for llama.cpp: a thread that waits for another must not keep its core busy for long
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-    try:
-        lib = ctypes.CDLL(str(path))
-    except OSError as e:
-        raise EngineError(f"whisper.cpp's library cannot be loaded: {e}") from e
-    for name, (returns, arguments) in _FUNCTIONS.items():
-        try:
-            function = getattr(lib, name)
-        except AttributeError:
-            raise EngineError(f"{path.name} has no {name}: it is of an unknown version") from None
-        function.restype, function.argtypes = returns, arguments
+    lib = wheel.opened(path, "whisper.cpp's library", _FUNCTIONS)
     lib.whisper_log_set(_SILENT, None)
     usual = lib.whisper_full_default_params(GREEDY)
     in_place = (usual.strategy, usual.n_max_text_ctx, usual.offset_ms, usual.duration_ms)

@@ -7,19 +7,20 @@ language model's comes in tokens.
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from wasmlrun.engines.language import Facts, Wishes
 from wasmlrun.engines.protocol import About, Context, EngineError, Port, Settings
+from wasmlrun.engines.shared import SharedModel
 from wasmlrun.engines.whisper.capi import GREEDY, FullParams
 from wasmlrun.engines.whisper.capi import load as load_library
 from wasmlrun.engines.whisper.model_file import check
 from wasmlrun.engines.whisper.options import WhisperOptions, read_options
 from wasmlrun.engines.whisper.sound import samples_of
 from wasmlrun.support.model_source import ModelSource
+from wasmlrun.support.tasks import processors
 from wasmlrun.support.tensor import DType
 
 _BYTES = (-1,)
@@ -32,7 +33,7 @@ class Whisper:
 
     def __init__(self, about: About, settings: Settings) -> None:
         self.about = about
-        self._threads = settings.threads or _processors()
+        self._threads = settings.threads or processors()
         self._lock = threading.Lock()
         self._lib: ctypes.CDLL | None = None
 
@@ -63,7 +64,7 @@ class Whisper:
         if model is None:
             raise EngineError("whisper.cpp does not read the file: it is damaged, or too new")
         first = source.parts[1] if len(source.parts) > 1 else b""
-        return WhisperGraph(_Model(lib, model), first, self._threads)
+        return WhisperGraph(lib, SharedModel(model, lib.whisper_free), first, self._threads)
 
     def _library(self) -> ctypes.CDLL:
         with self._lock:
@@ -72,36 +73,16 @@ class Whisper:
             return self._lib
 
 
-class _Model:
-    """A loaded model, freed with the last of those that use it."""
-
-    def __init__(self, lib: ctypes.CDLL, pointer: int) -> None:
-        self.lib = lib
-        self.pointer = pointer
-        self._users = 1
-        self._lock = threading.Lock()
-
-    def share(self) -> None:
-        with self._lock:
-            self._users += 1
-
-    def release(self) -> None:
-        with self._lock:
-            self._users -= 1
-            last = not self._users
-        if last:
-            self.lib.whisper_free(self.pointer)
-
-
 class WhisperGraph:
     """A model of speech. It is talked to; as a graph of tensors it cannot be opened."""
 
     inputs: Sequence[Port] = INPUTS
     outputs: Sequence[Port] = OUTPUTS
 
-    def __init__(self, model: _Model, first: bytes, threads: int) -> None:
+    def __init__(self, lib: ctypes.CDLL, model: SharedModel, first: bytes, threads: int) -> None:
         """`first` are the options that came with the model."""
-        self._model: _Model | None = model
+        self._lib = lib
+        self._model: SharedModel | None = model
         self._first = first
         self._threads = threads
 
@@ -117,7 +98,7 @@ class WhisperGraph:
         for data in (self._first, given):
             if data:
                 chosen = read_options(data, chosen)
-        return WhisperContext(self._model, chosen, self._threads)
+        return WhisperContext(self._lib, self._model, chosen, self._threads)
 
     def close(self) -> None:
         """Free the model; contexts that are open stay usable."""
@@ -129,10 +110,12 @@ class WhisperGraph:
 class WhisperContext:
     """One recognition. All of the sound is heard before the first piece of text is given."""
 
-    def __init__(self, model: _Model, chosen: WhisperOptions, threads: int) -> None:
+    def __init__(
+        self, lib: ctypes.CDLL, model: SharedModel, chosen: WhisperOptions, threads: int
+    ) -> None:
         model.share()
         self._model = model
-        self._lib = model.lib
+        self._lib = lib
         self._options = chosen
         self._threads = threads
         self._samples = b""
@@ -229,8 +212,3 @@ class WhisperContext:
             raise EngineError(f"option language: {language!r} is not known to whisper.cpp")
         params.language = language.encode()
         return params
-
-
-def _processors() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+from wasmlrun.engines.options import changed, given_options
 from wasmlrun.engines.protocol import EngineError
-from wasmlrun.support.records import Record, replace
+from wasmlrun.support.records import Record
 
 
 class WhisperOptions(Record):
@@ -45,28 +45,10 @@ def read_options(data: bytes, before: WhisperOptions = _DEFAULTS) -> WhisperOpti
     Raises:
         EngineError: it is no JSON object, or an option is of another type.
     """
-    try:
-        given = json.loads(data)
-    except (ValueError, RecursionError):
-        raise EngineError("the options are not JSON") from None
-    if not isinstance(given, dict):
-        raise EngineError("the options are no JSON object")
-    known = {name.replace("_", "-"): name for name in vars(_DEFAULTS)}
-    return replace(
-        before, **{known[n]: _value(n, known[n], v) for n, v in given.items() if n in known}
-    )
+    return changed(before, given_options(data), _DEFAULTS, _number)
 
 
-def _value(shown: str, name: str, value: Any) -> Any:
-    usual = getattr(_DEFAULTS, name)
-    if isinstance(usual, bool):
-        if isinstance(value, bool):
-            return value
-        raise EngineError(f"option {shown} is true or false, given was {value!r}")
-    if isinstance(usual, str):
-        if isinstance(value, str) and "\0" not in value:
-            return value
-        raise EngineError(f"option {shown} is a text, given was {value!r}")
+def _number(shown: str, name: str, value: Any) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and -1 <= value < 1 << 31:
         return value
     raise EngineError(f"option {shown} is a whole number from -1 on, given was {value!r}")
