@@ -100,12 +100,19 @@ def opened(model: str) -> object:
     nothing = dict.fromkeys(
         ("worker", "manifest", "labels", "limits", "expect", "min_score", "input_layout")
     )
-    empty = {"dirs": (), "writable": (), "arguments": (), "backend": None, "device": None}
-    plain = {"allow_outside": False, "strict_device": False, "require_isolation": False}
+    empty = {"dirs": (), "writable": (), "arguments": (), "trusted_keys": ()}
+    plain = {
+        "trusted_worker": False,
+        "allow_outside": False,
+        "strict_device": False,
+        "require_isolation": False,
+    }
+    engine = {"backend": None, "device": None}
     settings = checked(
         **nothing,
         **empty,
         **plain,
+        **engine,
         model=model,
         top=5,
         max_pixels=None,

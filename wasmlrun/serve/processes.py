@@ -33,7 +33,7 @@ def worker_child(order: Order, messages: Messages) -> Child:
         **_trust(order),
         "models": [{k: v for k, v in m.items() if k != "name"} for m in order.models],
         "limits": {**order.limits, "timeout": order.timeout},
-        "threads": max(1, processors() // order.processes),
+        "threads": _threads(order.processes),
         **order.engine,
     }
     return Child(
@@ -69,6 +69,13 @@ def chat_child(order: Order, messages: Messages) -> Child:
         memory=with_limits(Limits(), order.limits).process_memory,
         fence=_fence(order, None, order.chats),
     )
+
+
+def _threads(processes: int) -> int:
+    """How many threads each process computes on: twice its share of the cores, so that a request
+    that comes alone does not leave the other cores idle.
+    """
+    return min(processors(), max(1, 2 * processors() // processes))
 
 
 def _trust(order: Order) -> dict[str, object]:

@@ -147,6 +147,9 @@ class OpenVINO:
     def _configure(self, lib: Library, core: c_void_p) -> None:
         # on the core, not on one compilation: it has to hold for imported models as well
         properties = {"INFERENCE_PRECISION_HINT": self._settings.precision}
+        # a process knows nothing of others that compute beside it, as a server's and a batch's
+        # children do: each would hold fast to the first core, and the other cores stay idle
+        properties["ENABLE_CPU_PINNING"] = "NO"
         if self._settings.precision == "f32" and cpu.byte_products_saturate():
             # 8-bit models are computed in f32 then; without code that is made for their many
             # small steps, which takes longer to make than it saves
