@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Generic, TypeVar
+
+P = TypeVar("P")
 
 
-class SharedModel:
+class SharedModel(Generic[P]):
     """A loaded model, freed with the last of those that use it; who makes it is the first."""
 
-    def __init__(self, pointer: int, free: Callable[[int], object]) -> None:
+    def __init__(self, pointer: P, free: Callable[[P], object]) -> None:
         self.pointer = pointer
         self._free = free
         self._users = 1

@@ -80,7 +80,7 @@ class Llama:
             return self._lib
 
 
-class _Model(SharedModel):
+class _Model(SharedModel[int]):
     """A loaded model, with the library it is of."""
 
     def __init__(self, lib: ctypes.CDLL, pointer: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from wasmlrun.engines.memory import address_of
 from wasmlrun.engines.onnx.capi import Library, library_identity
 from wasmlrun.engines.protocol import About, EngineError, Port, Settings
+from wasmlrun.engines.shared import SharedModel
 from wasmlrun.support import cpu
 from wasmlrun.support.cache import key_of
 from wasmlrun.support.model_source import ModelSource
@@ -164,27 +165,13 @@ class _Options:
         self._lib.call("AddSessionConfigEntry", self.it, key.encode(), value.encode())
 
 
-class _Session:
-    """A session and how many use it: contexts outlive their graph."""
+class _Session(SharedModel[c_void_p]):
+    """A session, which contexts use too: they outlive their graph."""
 
     def __init__(self, lib: Library, pointer: c_void_p, holds: Sequence[bytes]) -> None:
+        super().__init__(pointer, lambda session: lib.release("Session", session))
         self.lib = lib
-        self.pointer = pointer
         self._holds = holds
-        self._users = 1
-        self._lock = threading.Lock()
-
-    def take(self) -> None:
-        """Count one user more of the session."""
-        with self._lock:
-            self._users += 1
-
-    def leave(self) -> None:
-        """One user less; the last frees it."""
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self.lib.release("Session", self.pointer)
 
 
 class OnnxGraph:
@@ -211,14 +198,14 @@ class OnnxGraph:
         """Free the session when no context uses it any more."""
         if not self._closed:
             self._closed = True
-            self._session.leave()
+            self._session.release()
 
 
 class OnnxContext:
     """The inputs and outputs of a run; runs of one session may overlap."""
 
     def __init__(self, session: _Session, inputs: Sequence[Port], outputs: Sequence[Port]) -> None:
-        session.take()
+        session.share()
         self._session: _Session | None = session
         self._lib = session.lib
         self._memory = self._lib.make("CreateCpuMemoryInfo", _DEVICE_ALLOCATOR, _DEFAULT_MEMORY)
@@ -287,7 +274,7 @@ class OnnxContext:
             for index in list(self._inputs):
                 self._drop_input(index)
             self._drop_outputs()
-            self._session.leave()
+            self._session.release()
             self._session = None
 
     def _drop_input(self, index: int) -> None:

@@ -79,10 +79,12 @@ class WhisperGraph:
     inputs: Sequence[Port] = INPUTS
     outputs: Sequence[Port] = OUTPUTS
 
-    def __init__(self, lib: ctypes.CDLL, model: SharedModel, first: bytes, threads: int) -> None:
+    def __init__(
+        self, lib: ctypes.CDLL, model: SharedModel[int], first: bytes, threads: int
+    ) -> None:
         """`first` are the options that came with the model."""
         self._lib = lib
-        self._model: SharedModel | None = model
+        self._model: SharedModel[int] | None = model
         self._first = first
         self._threads = threads
 
@@ -111,7 +113,7 @@ class WhisperContext:
     """One recognition. All of the sound is heard before the first piece of text is given."""
 
     def __init__(
-        self, lib: ctypes.CDLL, model: SharedModel, chosen: WhisperOptions, threads: int
+        self, lib: ctypes.CDLL, model: SharedModel[int], chosen: WhisperOptions, threads: int
     ) -> None:
         model.share()
         self._model = model
