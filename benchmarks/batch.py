@@ -3,9 +3,9 @@
 python benchmarks/batch.py FOLDER --model FILE [-n 5] [--save FILE]
 
 Both classify the JPEG files of one folder, each as a whole process, in turns; what is told are
-medians and their ratio. A third takes the same children and no sandbox's worker: the model alone
-on the decoded pictures, which says what worker and instance cost. Beside the rates: how far scores
-of scaled decoding (what wasmlrun does) are from those of whole decoding, at most.
+medians and their ratio. Beside the rates: how far scores of scaled decoding (what wasmlrun does)
+are from those of whole decoding, at most; and what worker and instance cost, beside the model alone
+on a picture's tensor, both in this process and as a batch's child computes.
 """
 
 import argparse
@@ -96,6 +96,7 @@ def opened(model: str) -> object:
     from wasmlrun.api.opened import OpenedWorker
     from wasmlrun.api.settings import checked
     from wasmlrun.supervisor.stages import Board
+    from wasmlrun.support.tasks import processors
 
     nothing = dict.fromkeys(
         ("worker", "manifest", "labels", "limits", "expect", "min_score", "input_layout")
@@ -118,11 +119,12 @@ def opened(model: str) -> object:
         max_pixels=None,
         precision="f32",
         cache=True,
-        isolation="thread",
-        parallel=1,
+        # as many as a batch has, each on its share of the cores
+        isolation="process",
+        parallel=processors(),
         calls_per_process=None,
     )
-    return OpenedWorker({**settings, "threads": 1}, Board(), lambda text: None)
+    return OpenedWorker(settings, Board(), lambda text: None)
 
 
 def scaled_differs(folder: Path, model: str) -> float:

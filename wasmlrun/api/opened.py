@@ -159,8 +159,7 @@ def _host(settings: ApiSettings, board: Board, messages: Messages) -> Host:
         messages,
         # as many computations at a time in this process, or in as many processes
         streams=side_by_side if here else 1,
-        threads=settings.get("threads")
-        or (None if here or side_by_side == 1 else max(1, processors() // side_by_side)),
+        threads=None if here or side_by_side == 1 else max(1, processors() // side_by_side),
     )
 
 
