@@ -45,6 +45,7 @@ def post(served: Served, body: bytes, path: str = "/classify", kind: str = "imag
     return served.ask("POST", path, body, {"content-type": kind})
 
 
+BEGIN, END = b"--" + BOUNDARY + b"\r\n", b"--" + BOUNDARY + b"--\r\n"
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY.decode()}"
 
 
@@ -79,6 +80,15 @@ def test_a_picture_as_body_or_in_a_form_has_labels(served: Served, red_image: Pa
         (b"x", "/classify", "multipart/form-data", 400, "the form cannot be read"),
         (form(b"x")[:-8] + b"\r\n" + form(b"y"), "/classify", MULTIPART, 400, "Too many files"),
         (form(b"x" * 70000, file=None), "/classify", MULTIPART, 400, "the form cannot be read"),
+        (form(b"x", file="a" * 60000), "/classify", MULTIPART, 400, "the form cannot be read"),
+        (form(b"x")[:-9], "/classify", MULTIPART, 400, "the form has no file"),
+        (END, "/classify", MULTIPART, 400, "the form has no file"),
+        (BEGIN + b"X: y\r\n" * 9000, "/classify", MULTIPART, 400, "the form cannot be read"),
+        (BEGIN * 9000, "/classify", MULTIPART, 400, "the form cannot be read"),
+        (BEGIN + b"A: b\r\n\r\nx\r\n" + END, "/classify", MULTIPART, 400, "the form cannot"),
+        (form(b"--y\r\n\r\nx\r\n--y--", file=None), "/classify", MULTIPART, 400, "has no file"),
+        (form(b"x"), "/classify", "multipart/form-data; boundary=", 400, "the form"),
+        (form(b"x"), "/classify", "multipart/form-data; boundary=other", 400, "the form"),
         (b"x" * 200_001, "/classify", "image/png", 413, "larger than it may be"),
     ],
 )  # fmt: skip
@@ -90,6 +100,12 @@ def test_what_is_wrong_is_told(
     assert words in reply.json["error"]["message"]
 
 
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a\0b", "ä.png", "%2e%2e%2f"])
+def test_a_files_name_is_a_text_and_no_place(served: Served, red_image: Path, name: str) -> None:
+    reply = post(served, form(red_image.read_bytes(), file=name), kind=MULTIPART)
+    assert (reply.status, reply.json["image"]) == (200, name)
+
+
 def test_a_form_of_many_parts_is_refused(served: Served) -> None:
     part = b"--" + BOUNDARY + b'\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n'
     reply = post(served, part * 2000, kind=MULTIPART)
@@ -98,7 +114,10 @@ def test_a_form_of_many_parts_is_refused(served: Served) -> None:
 
 
 def test_methods_and_places(served: Served) -> None:
-    assert served.get("/classify").status == 405
+    refused = served.get("/classify")
+    assert (refused.status, refused.headers["allow"]) == (405, "POST")
+    assert served.ask("POST", "/models").headers["allow"] == "GET, HEAD"
+    assert served.get("/v2/models/colours/infer").headers["allow"] == "POST"
     assert served.get("/nowhere").status == 404
     assert served.get("/healthz").json == {"live": True}
     assert served.get("/readyz").json == {"ready": True}

@@ -18,7 +18,14 @@ from wasmlrun.serve.guard import Receive, Scope, Send
 
 async def app(scope: Scope, receive: Receive, reply: Send) -> None:
     try:
+        if scope["path"] == "/slow":
+            await asyncio.sleep(1)
+        if scope["path"] == "/early":
+            await send(Reply(200, (), b"early"), reply)
+            return
         body = await guard.read_body(scope, receive, 1000)
+        if scope["path"] == "/headers":
+            body = b"|".join(b"=".join(pair) for pair in scope["headers"])
     except guard.ClientGone:
         return
     except (guard.BodyTooLarge, guard.BodyTooSlow) as error:
@@ -34,6 +41,7 @@ def port() -> Iterator[int]:
     patch.setattr(guard, "HEAD_SECONDS", 0.3)
     patch.setattr(guard, "BODY_SECONDS", 0.3)
     patch.setattr(guard, "SEND_SECONDS", 0.5)
+    patch.setattr(guard, "LINGER_SECONDS", 0.5)
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     listening.listen()
@@ -171,3 +179,72 @@ def test_smuggled_requests(port: int, request_: bytes) -> None:
     # refused, or understood as one request alone
     assert got.count(b"HTTP/1.1 ") == 1, got
     assert got.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 408 ", b"HTTP/1.1 413 ")), got
+
+
+CHUNKED = (
+    b"POST /headers HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+
+
+def test_what_trails_a_body_is_no_header(port: int) -> None:
+    got = answer(port, CHUNKED + b"3\r\nabc\r\n0\r\nHost: evil\r\nX-Forwarded-For: evil\r\n\r\n")
+    assert got.startswith(b"HTTP/1.1 200 ")
+    assert got.endswith(b"host=h|connection=close|transfer-encoding=chunked")
+
+
+def test_what_trails_a_body_has_an_end(port: int) -> None:
+    try:
+        got = answer(port, CHUNKED + b"3\r\nabc\r\n0\r\n" + b"X: y\r\n" * 400_000)
+    except ConnectionError:  # the rest of it was refused
+        return
+    assert got.startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("host", [b"", b"Host: other\r\n"])
+def test_the_host_of_a_whole_url_is_the_requests(port: int, host: bytes) -> None:
+    got = answer(port, b"GET http://h:1/headers HTTP/1.1\r\nConnection: close\r\n" + host + b"\r\n")
+    assert b"host=h:1" in got
+    assert b"other" not in got
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [b"NONSENSE\r\n\r\n", b"GET / HT", GET + b"x" * 70_000],
+    ids=["nonsense", "unended", "huge"],
+)
+def test_a_refusal_is_never_an_earlier_requests_answer(port: int, behind: bytes) -> None:
+    got = answer(port, b"POST /slow HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc" + behind)
+    assert got.startswith(b"HTTP/1.1 200 ")
+    assert got.endswith(b"\r\n\r\nabc")
+
+
+def test_a_broken_body_behind_its_answer_is_answered_once(port: int) -> None:
+    got = answer(port, CHUNKED.replace(b"/headers", b"/early"), b"nonsense\r\n", pause=0.1)
+    assert got.count(b"HTTP/1.1 ") == 1
+    assert got.endswith(b"early")
+
+
+def test_a_body_that_nobody_wanted_does_not_hold_the_connection(port: int) -> None:
+    head = b"POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as end:
+        end.sendall(head)
+        assert end.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        with pytest.raises(ConnectionError):
+            _trickle(end)
+
+
+def _trickle(end: socket.socket) -> None:
+    while True:
+        end.sendall(b"x")
+        time.sleep(0.1)
+
+
+def test_a_body_that_was_awaited_is_awaited_no_more_once_answered(port: int) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2000\r\n\r\n"
+    got = answer(port, head + GET + b"\r\n")
+    assert got.startswith(b"HTTP/1.1 413 ")
+    assert got.count(b"HTTP/1.1 ") == 1
+    small = head.replace(b"2000", b"3").replace(b"Host", b"Connection: close\r\nHost")
+    got = answer(port, small, b"abc", pause=0.2)
+    assert got.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")
+    assert got.endswith(b"abc")

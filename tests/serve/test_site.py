@@ -198,8 +198,72 @@ def test_assets(served: Served) -> None:
     missing = served.get("/nothing/here")
     assert (missing.status, missing.body) == (404, b"<h1>not here</h1>")
     again = served.ask("GET", "/style.css", headers={"if-none-match": style.headers["etag"]})
-    assert again.status in (200, 304)
-    assert served.get("/style.css", range="bytes=0-3").body == b"body"
+    assert (again.status, again.body) == (304, b"")
+    head = served.ask("HEAD", "/style.css", headers={"range": "bytes=0-3"})
+    assert (head.status, head.headers["content-length"]) == (200, "7")
+    for method in ("POST", "DELETE", "OPTIONS"):
+        refused = served.ask(method, "/style.css")
+        assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "body"),
+    [
+        ("bytes=0-3", 206, b"body"),
+        ("bytes=-2", 206, b"{}"),
+        ("bytes=5-", 206, b"{}"),
+        ("bytes=99-", 416, b""),
+        # what is no range counts for nothing
+        ("bytes=3-1", 200, b"body {}"),
+        ("bytes=a-b", 200, b"body {}"),
+        ("bytes=" + "9" * 5000 + "-", 200, b"body {}"),
+        ("pages=1-2", 200, b"body {}"),
+        ("bytes=" + "0-1," * 5000 + "0-1", 200, b"body {}"),
+    ],
+    ids=lambda value: str(value)[:12],
+)
+def test_ranges(served: Served, asked: str, status: int, body: bytes) -> None:
+    reply = served.get("/style.css", range=asked)
+    assert (reply.status, reply.body) == (status, body)
+
+
+LAST = b"Connection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"TRACE /echo HTTP/1.1\r\nHost: h\r\nCookie: secret\r\n" + LAST, b"405"),
+        (b"CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n" + LAST, b"400"),
+        (b"OPTIONS * HTTP/1.1\r\nHost: h\r\n" + LAST, b"204"),
+        (b"GET * HTTP/1.1\r\nHost: h\r\n" + LAST, b"400"),
+        (b"OPTIONS /echo HTTP/1.1\r\nHost: h\r\n" + LAST, b"201"),
+        (b"HEAD / HTTP/1.1\r\nHost: h\r\n" + LAST, b"200"),
+        (b"GET / HTTP/2.0\r\nHost: h\r\n" + LAST, b"505"),
+        (b"GET / HTTP/0.9\r\nHost: h\r\n" + LAST, b"505"),
+        (b"GET / HTTP/1.0\r\n\r\n", b"200"),
+        (b"GET http://evil.org/ HTTP/1.1\r\nHost: h\r\n" + LAST, b"421"),
+        (b"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n" + LAST, b"501"),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n" + LAST, b"200"),
+    ],
+    ids=lambda value: repr(value)[:30],
+)  # fmt: skip
+def test_request_lines(served: Served, request_: bytes, status: bytes) -> None:
+    raw = served.raw(request_)
+    assert raw.split(b" ")[1] == status
+    assert b"secret" not in raw
+    assert (
+        request_[:4] not in (b"HEAD", b"OPTI")
+        or not raw.partition(b"\r\n\r\n")[2]
+        or status == b"201"
+    )
+
+
+def test_a_header_that_comes_many_times_is_one(served: Served) -> None:
+    lines = b"X: y\r\n" * 5000
+    raw = served.raw(b"GET /echo HTTP/1.1\r\nHost: h\r\n" + lines + LAST)
+    told = json.loads(raw.partition(b"\r\n\r\n")[2])
+    assert told["headers"]["x"] == ", ".join("y" * 5000)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Collection
@@ -19,6 +20,7 @@ from wasmlrun.serve.guard import Scope
 
 _KNOWN = 100
 """Host headers that are remembered."""
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]+)(:[0-9]*)?", re.ASCII)
 _KEPT = 10_000
 """Clients whose rate is remembered."""
 
@@ -27,8 +29,7 @@ class TooMany(Refused):
     """A client asks for more than it may; `seconds` from now it may again."""
 
     def __init__(self, message: str, seconds: float) -> None:
-        super().__init__(429, message)
-        self.seconds = max(1, math.ceil(seconds))
+        super().__init__(429, message, retry_after=str(max(1, math.ceil(seconds))))
 
 
 class Names:
@@ -46,7 +47,7 @@ class Names:
     def check(self, scope: Scope) -> None:
         """Raises Refused for a request under another name, or without one."""
         given = [value for name, value in scope["headers"] if name == b"host"]
-        if len(given) > 1 or (not given and scope["http_version"] not in ("1.0", "0.9")):
+        if len(given) > 1 or (not given and scope["http_version"] != "1.0"):
             raise Refused(400, "a request has one Host header")
         if self._any or not given or given[0] in self._known:
             return
@@ -143,12 +144,14 @@ def client_of(scope: Scope) -> str:
 
 def _host(text: str) -> str | None:
     """The name in a Host header, in lower case; of an address of version 6 without brackets."""
+    if not _HOST.fullmatch(text):
+        return None
     try:
         parts = urlsplit(f"//{text}")
         _ = parts.port
     except ValueError:
         return None
-    if not parts.hostname or parts.path or parts.query or parts.fragment or "@" in text:
+    if not parts.hostname:
         return None
     return parts.hostname.rstrip(".")
 

@@ -25,12 +25,21 @@ class Reply(Record):
 
 
 class Refused(Exception):
-    """A request that cannot be answered otherwise: status and a sentence."""
+    """A request that cannot be answered otherwise: status, a sentence, headers."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, **headers: str) -> None:
+        """A header's name has `_` for `-`."""
         super().__init__(message)
         self.status = status
         self.message = message
+        self.headers = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+
+
+def check_method(method: str, *allowed: str) -> None:
+    """Raises Refused for a method that is none of these."""
+    if method not in allowed:
+        told = f"{method} is not possible here; {' or '.join(allowed)} is"
+        raise Refused(405, told, allow=", ".join(allowed))
 
 
 def as_json(value: Any, status: int = 200) -> Reply:
@@ -75,14 +84,15 @@ def readiness(ending: Event) -> Reply:
 def error_answer(error: Exception) -> Reply:
     """An error as JSON, `{"error": {"code", "message", "hint"}}`."""
     status, told = failed(error)
-    return with_retry(as_json({"schema": 1, "error": told}, status))
+    return with_headers(as_json({"schema": 1, "error": told}, status), error)
 
 
-def with_retry(answer: Reply) -> Reply:
-    """The answer; one that says "not now" also says when."""
-    if answer.status != 503:
-        return answer
-    return Reply(answer.status, (*answer.headers, ("retry-after", RETRY_AFTER)), answer.body)
+def with_headers(answer: Reply, error: Exception) -> Reply:
+    """An error's answer; one that says "not now" says when, one that says "not so" says how."""
+    more = error.headers if isinstance(error, Refused) else ()
+    if answer.status == 503:
+        more = (*more, ("retry-after", RETRY_AFTER))
+    return Reply(answer.status, (*answer.headers, *more), answer.body)
 
 
 async def send(answer: Reply, to: Send, extra: Mapping[str, str] | None = None) -> None:

@@ -16,7 +16,15 @@ from starlette.requests import Request
 import wasmlrun
 from wasmlrun.serve import oip
 from wasmlrun.serve.admission import check_origin
-from wasmlrun.serve.answers import Refused, Reply, as_json, failed, readiness, with_retry
+from wasmlrun.serve.answers import (
+    Refused,
+    Reply,
+    as_json,
+    check_method,
+    failed,
+    readiness,
+    with_headers,
+)
 from wasmlrun.serve.guard import Receive, Scope, leaving, read_body
 from wasmlrun.serve.pool import Pool
 from wasmlrun.supervisor.channel import Message
@@ -56,10 +64,10 @@ class Api:
         """
         path, method = scope["path"], scope["method"]
         if path == "/classify":
-            _only(method, "POST")
+            check_method(method, "POST")
             return path, await self._classify(scope, receive)
         if path == "/models":
-            _only(method, "GET", "HEAD")
+            check_method(method, "GET", "HEAD")
             return path, as_json({"models": [self._told(model) for model in self.models]})
         if path.startswith("/v2"):
             return await self._v2(path, method, scope, receive)
@@ -113,7 +121,7 @@ class Api:
             return "/v2", as_json({"error": str(e)}, 400)
         except Exception as e:  # noqa: BLE001 - raised again unless foreseen
             status, told = failed(e)
-            return "/v2", with_retry(as_json({"error": told["message"]}, status))
+            return "/v2", with_headers(as_json({"error": told["message"]}, status), e)
 
     async def _v2_route(
         self, path: str, method: str, scope: Scope, receive: Receive
@@ -138,7 +146,7 @@ class Api:
             return "/v2/models/{model}", as_json(about)
         if what == "/ready":
             return "/v2/models/{model}/ready", as_json({"name": name, "ready": True})
-        _only(method, "POST")
+        check_method(method, "POST")
         return "/v2/models/{model}/infer", await self._infer(number, scope, receive)
 
     async def _infer(self, number: int, scope: Scope, receive: Receive) -> Reply:
@@ -188,8 +196,3 @@ def _header(scope: Scope, name: str) -> Any:
     wanted = name.encode()
     found = next((v.decode("latin-1") for k, v in scope["headers"] if k == wanted), None)
     return found if found is not None or name == oip.HEADER else ""
-
-
-def _only(method: str, *allowed: str) -> None:
-    if method not in allowed:
-        raise Refused(405, f"{method} is not possible here; {' or '.join(allowed)} is")

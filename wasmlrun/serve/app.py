@@ -10,7 +10,7 @@ from threading import Event
 from typing import Any
 
 from wasmlrun.serve import answers
-from wasmlrun.serve.admission import Names, Rates, TooMany
+from wasmlrun.serve.admission import Names, Rates
 from wasmlrun.serve.answers import Refused, Reply, as_json, error_answer, readiness
 from wasmlrun.serve.api import Api
 from wasmlrun.serve.chat import Chat
@@ -24,6 +24,7 @@ from wasmlrun.support.messages import Messages, printable
 
 CLOSED = 499
 """In logs: the client was gone before there was an answer."""
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 OPERATIONS = "/_wasmlrun"
 """Where health and metrics of a site are: names that begin with _ are never a site's own."""
 
@@ -84,11 +85,15 @@ class App:
     async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> str:
         client: str | None = None
         try:
+            _check_line(scope)
             self._names.check(scope)
+            if scope["path"] == "*":  # about the server, and nothing of it
+                await answers.send(Reply(204, (("allow", _METHODS),)), send)
+                return "*"
             if self._rates.limited:
                 client = self._rates.enter(scope)
         except Refused as refused:
-            await answers.send(_refusal(refused), send)
+            await answers.send(error_answer(refused), send)
             return "refused"
         try:
             return await self._route(scope, receive, send)
@@ -173,9 +178,15 @@ class App:
         self._messages.info(line)
 
 
-def _refusal(refused: Refused) -> Reply:
-    reply = error_answer(refused)
-    if not isinstance(refused, TooMany):
-        return reply
-    when = ("retry-after", str(refused.seconds))
-    return Reply(reply.status, (*reply.headers, when), reply.body)
+def _check_line(scope: Scope) -> None:
+    """Raises Refused for a request line that no worker should have to judge."""
+    version, method = scope["http_version"], scope["method"]
+    if version not in ("1.0", "1.1"):
+        raise Refused(505, f"HTTP/{version} is not spoken here; HTTP/1.1 is")
+    if method == "TRACE":  # it would show a page what its browser sends of its own accord
+        raise Refused(405, "TRACE is not possible here", allow=_METHODS)
+    if scope["path"] == "*" and method != "OPTIONS":
+        raise Refused(400, f"{method} * is no request; OPTIONS * is")
+    for name, value in scope["headers"]:
+        if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            raise Refused(501, "of transfer codings only chunked is understood")

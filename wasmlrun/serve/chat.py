@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from wasmlrun.serve import answers, openai
 from wasmlrun.serve.admission import check_origin
-from wasmlrun.serve.answers import Refused, Reply, as_json, failed, with_retry
+from wasmlrun.serve.answers import Reply, as_json, check_method, failed, with_headers
 from wasmlrun.serve.guard import ClientGone, Receive, Scope, Send, leaving, read_body
 from wasmlrun.serve.openai import ChatRequest, Completion, Rejected
 from wasmlrun.serve.pool import Gone, Lease, Pool
@@ -44,10 +44,10 @@ class Chat:
             return None
         try:
             if path == _COMPLETIONS:
-                _only(scope, "POST")
+                check_method(scope["method"], "POST")
                 await self._complete(scope, receive, send)
                 return _COMPLETIONS
-            _only(scope, "GET", "HEAD")
+            check_method(scope["method"], "GET", "HEAD")
             await answers.send(as_json(self._listed(path)), send)
         except (Gone, ClientGone):
             raise
@@ -175,10 +175,4 @@ def _told(error: Exception) -> tuple[int, dict[str, object]]:
 
 def _refusal(error: Exception) -> Reply:
     status, form = _told(error)
-    return with_retry(as_json(form, status))
-
-
-def _only(scope: Scope, *allowed: str) -> None:
-    method = scope["method"]
-    if method not in allowed:
-        raise Refused(405, f"{method} is not possible here; {' or '.join(allowed)} is")
+    return with_headers(as_json(form, status), error)

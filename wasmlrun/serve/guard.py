@@ -1,8 +1,13 @@
-"""What no client may do to the server: huge heads, slow heads and bodies, bodies without end."""
+"""What no client may do to the server: huge heads, slow heads and bodies, bodies without end.
+
+And what HTTP wants of a server that uvicorn leaves open: what trails a body is no header (RFC 9110,
+6.5.1), the target's host is the request's (RFC 9112, 3.2.2), answers come in the order of requests.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -17,6 +22,8 @@ MAX_HEAD = 64 << 10
 HEAD_SECONDS = 10.0
 """From a connection's start, or a request's first byte, to the end of its headers."""
 BODY_SECONDS = 30.0
+LINGER_SECONDS = 5.0
+"""For which the rest of a body may still come whose request was answered without it."""
 SEND_SECONDS = 30.0
 """For which a client may read nothing of its answer."""
 
@@ -29,13 +36,18 @@ class GuardedProtocol(HttpToolsProtocol):
     """
 
     _head: int
+    """Bytes of the head that comes; -1 while a body comes."""
+    _trailer: int
+    _deaf: bool
+    """Whether what comes now is read no more: an earlier request is still to be answered."""
     _timer: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first head."""
         super().connection_made(transport)
-        self._head = 0
+        self._head = self._trailer = 0
+        self._deaf = False
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -57,6 +69,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Count what comes until the headers are complete."""
+        if self._deaf:
+            return
         if self._head >= 0:
             self._head += len(data)
         super().data_received(data)
@@ -69,16 +83,46 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._timer is None:
             self._expect_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; what trails a body is none, and is counted only."""
+        if self._head >= 0:
+            super().on_header(name, value)
+            return
+        self._trailer += len(name) + len(value)
+        if self._trailer > MAX_HEAD and not self.transport.is_closing():
+            self._refuse(b"431 Request Header Fields Too Large")
+
     def on_headers_complete(self) -> None:
         """The head is there; what follows is counted as a body."""
         self._stop()
-        self._head = -1
+        scheme, found, rest = self.url.partition(b"://")
+        if found and scheme.isalnum():
+            host = re.split(rb"[/?#]", rest, maxsplit=1)[0]
+            self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
+            self.headers.append((b"host", host))
         super().on_headers_complete()
+        self._head, self._trailer = -1, 0
 
     def on_message_complete(self) -> None:
         """The next request's head is counted from here."""
+        self._stop()
         self._head = 0
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is sent. A body that was not wanted has a little time to come to its end."""
+        super().on_response_complete()
+        if self._head >= 0 or not self.cycle.response_complete or self.transport.is_closing():
+            return
+        if self.expect_100_continue:  # the client will not send it any more
+            self.transport.close()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no request, after those before it were answered."""
+        if not self._may_not_answer():
+            super().send_400_response(msg)
 
     def _expect_head(self) -> None:
         self._timer = self.loop.call_later(HEAD_SECONDS, self._too_slow)
@@ -109,7 +153,27 @@ class GuardedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             self._refuse(b"408 Request Timeout")
 
+    def _may_not_answer(self) -> bool:
+        """Whether a refusal would be taken for the answer of an earlier request, or comes amid or
+        after the request's own. What was owed is the last then that is sent.
+        """
+        cycle = self.cycle
+        if cycle is None:
+            return False
+        in_body = self._head < 0
+        if not (
+            cycle.response_started or self.pipeline if in_body else not cycle.response_complete
+        ):
+            return False
+        self._deaf = True
+        cycle.keep_alive = False
+        if in_body:
+            self.transport.close()
+        return True
+
     def _refuse(self, status: bytes) -> None:
+        if self._may_not_answer():
+            return
         self.transport.write(
             b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
         )

@@ -84,7 +84,7 @@ class Site:
         if found is None or found[0].dynamic:
             file = self._asset(path)
             if file is not None:
-                await FileResponse(file)(scope, receive, send)
+                await assets.send_file(file, scope, receive, send)
                 return "asset"
         if found is None:
             await self._not_found(scope, receive, send)
@@ -98,7 +98,7 @@ class Site:
             status, told = answers.failed(error)
             self._messages.warn(f"{route.path}: {told['message']}")
             body = FAILED if status in (500, 502, 504) else told["message"].encode()
-            answer = answers.with_retry(Reply(status, (_HTML,), body))
+            answer = answers.with_headers(Reply(status, (_HTML,), body), error)
         await answers.send(answer, send, self._cors(scope, answer))
         return route.path
 
@@ -228,11 +228,11 @@ def url_of(scope: Scope) -> str:
 
 
 def _headers(scope: Scope) -> Iterator[tuple[str, str]]:
-    found: dict[str, str] = {}
+    found: dict[bytes, list[bytes]] = {}
     for name, value in scope["headers"]:
-        key, text = name.decode("latin-1"), value.decode("latin-1")
-        found[key] = f"{found[key]}, {text}" if key in found else text
-    yield from found.items()
+        found.setdefault(name, []).append(value)
+    for name, values in found.items():
+        yield name.decode("latin-1"), b", ".join(values).decode("latin-1")
 
 
 def response_of(message: Message) -> Reply:
