@@ -101,28 +101,31 @@ class Classifier:
         except WasmlrunError as error:
             return error
 
-    def classify(self, image: ImageSource, clock: Clock | None = None) -> ImageResult:
-        """One image's answer; without a clock of its own it has the host's.
+    def classify(
+        self, image: ImageSource, clock: Clock | None = None, top: int | None = None
+    ) -> ImageResult:
+        """One image's answer. Without a clock of its own it has the host's, without `top` as many
+        predictions as the options say.
 
         Raises:
             WasmlrunError: of the kind of what went wrong.
         """
         host = self._host if clock is None else replace(self._host, clock=clock)
         try:
-            return self._classify(image, host)
+            return self._classify(image, host, self._options.top if top is None else top)
         except MemoryError as e:
             limit = self._plan.limits.process_memory
             raise exceeded("process_memory", limit, f"image {image.name} takes more") from e
 
-    def _classify(self, image: ImageSource, host: Host) -> ImageResult:
+    def _classify(self, image: ImageSource, host: Host, top: int) -> ImageResult:
         started = time.perf_counter()
         timings: dict[str, float] = {}
         if self._start is not None:
             timings["start"], self._start = self._start, None
         if self._plan.settings.protocol == "wws":
-            predictions = self._by_wws(image, host, timings)
+            predictions = self._by_wws(image, host, timings, top)
         else:
-            predictions = self._by_tensor(image, host, timings)
+            predictions = self._by_tensor(image, host, timings, top)
         timings["total"] = (time.perf_counter() - started) * 1000
         return ImageResult(
             image.name,
@@ -135,7 +138,7 @@ class Classifier:
         )
 
     def _by_wws(
-        self, image: ImageSource, host: Host, timings: dict[str, float]
+        self, image: ImageSource, host: Host, timings: dict[str, float], top: int
     ) -> list[Prediction]:
         from wasmlrun.pipeline.protocols import wws
         from wasmlrun.vision import decode
@@ -148,7 +151,7 @@ class Classifier:
                 pixels = decode.decode(data, name, max_pixels=self._options.max_pixels)
         interleaved = None if host.grant.layout_said else self._layout_of(pixels)
         run = self._run(host, name, timings, stdin=wws.image_request(data), interleaved=interleaved)
-        return wws.predictions(run, self._options.top)
+        return wws.predictions(run, top)
 
     def _layout_of(self, pixels: Image.Image) -> Callable[[Tensor], bool]:
         """Tells whether a tensor has the picture's bytes in old hosts' order; says so once."""
@@ -168,7 +171,7 @@ class Classifier:
         return interleaved
 
     def _by_tensor(
-        self, image: ImageSource, host: Host, timings: dict[str, float]
+        self, image: ImageSource, host: Host, timings: dict[str, float], top: int
     ) -> list[Prediction]:
         from wasmlrun.pipeline.protocols import tensor as protocol
 
@@ -181,7 +184,6 @@ class Classifier:
             with self._messages.guest() as said:
                 said(run.stdout)
         with _timed(timings, "labels"), span(host.trace, "labels", image=image.name):
-            top = self._options.top
             return protocol.predictions(run, plan.settings, plan.labels, top, own_ranking=own)
 
     def side_by_side(

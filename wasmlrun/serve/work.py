@@ -102,9 +102,8 @@ class Work:
         for sentence in plan.raised:
             self._messages.warn(sentence)
         host = hosted(plan, self._host)
-        options = ClassifyOptions(top=1000)
         loading = Loading(plan, host)
-        classifier = Classifier(plan, options, host, loading, self._messages)
+        classifier = Classifier(plan, ClassifyOptions(), host, loading, self._messages)
         return _Model(classifier, loading, plan.limits)
 
     def _request(self, worker: str, stamp: int, request: bytes) -> Message:
@@ -134,14 +133,13 @@ class _Model:
 
     def classified(self, head: Mapping[str, Any], picture: bytes) -> Message:
         image = ImageBytes(head["name"], picture)
-        result = self._classifier.classify(image, Clock.after(self._limits.timeout))
+        clock = Clock.after(self._limits.timeout)
+        result = self._classifier.classify(image, clock, head["top"])
         return Message(
             {
                 "worker": result.worker,
                 "model": result.model,
-                "predictions": [
-                    [p.index, p.label, p.score] for p in result.predictions[: head["top"]]
-                ],
+                "predictions": [[p.index, p.label, p.score] for p in result.predictions],
                 "timings_ms": dict(result.timings_ms),
                 "sure": result.sure,
             }
