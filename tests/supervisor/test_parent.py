@@ -289,6 +289,25 @@ def _left() -> list[Path]:
     return sorted(Path(os.environ["TMPDIR"]).glob("wasmlrun-*/*"))
 
 
+def test_folders_in_folders_are_gone_however_deep(tmp_path: Path) -> None:
+    """A worker may make them in a private copy; a thousand are more than functions may nest."""
+
+    def work(board: Board) -> int:
+        place = own_folder()
+        assert place is not None
+        os.chdir(place)
+        for _ in range(3000):
+            Path("d").mkdir()
+            Path("file").write_text("content")
+            Path("link").symlink_to("/")
+            os.chdir("d")
+        os.chmod("..", 0)
+        return 0
+
+    assert supervised(work) == (0, [])
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
 def test_temporary_files_are_private_and_gone() -> None:
     with model_file(SOURCE) as path:
         assert path.read_bytes() == SOURCE.parts[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wasmlrun.manifest.manifest import Mount
 from wasmlrun.support.records import replace
-from wasmlrun.support.tempfiles import own_folder
+from wasmlrun.support.tempfiles import own_folder, remove_tree
 
 MOST_BYTES, MOST_FILES = 64 << 20, 1000
 """What is larger is not copied, and stays read-only."""
@@ -34,11 +34,30 @@ def _copied(mount: Mount) -> Mount:
         return mount
     copy = place / f"mount-{os.urandom(8).hex()}"
     try:
-        shutil.copytree(mount.host, copy, symlinks=True)
-    except (OSError, shutil.Error):
-        shutil.rmtree(copy, ignore_errors=True)
+        _copy(mount.host, copy)
+    except OSError:
+        remove_tree(copy)
         return mount
     return replace(mount, host=copy, writable=True)
+
+
+def _copy(folder: Path, copy: Path) -> None:
+    """Contents, links and times; a worker sees no modes, and this process may set none."""
+    waiting = [(folder, copy)]
+    while waiting:
+        source, target = waiting.pop()
+        target.mkdir(mode=0o700)
+        with os.scandir(source) as entries:
+            for entry in entries:
+                new = target / entry.name
+                if entry.is_symlink():
+                    new.symlink_to(Path(entry.path).readlink())
+                elif entry.is_dir(follow_symlinks=False):
+                    waiting.append((Path(entry.path), new))
+                else:
+                    shutil.copyfile(entry.path, new)
+                    times = entry.stat(follow_symlinks=False)
+                    os.utime(new, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def _is_small(folder: Path) -> bool:

@@ -200,12 +200,14 @@ class Cache:
             index = _private_folder(self.root, self.root / kind) / f"{key}{_INDEX}"
             temporary = _temporary(folder)
             write(temporary)
-            data = temporary.read_bytes()
+            with temporary.open("rb") as file:
+                # by what was opened: the working process may change no mode by a name
+                os.chmod(file.fileno() if os.chmod in os.supports_fd else temporary, 0o600)  # noqa: PTH101
+                data = file.read()
             digest = digest or _sha256(data)
             if len(data) > self._bound:
                 self._tell(f"cache: {what} is larger than the cache may be")
                 return
-            temporary.chmod(0o600)
             temporary.replace(folder / digest)
             temporary = _temporary(index.parent)
             # a name need not be text

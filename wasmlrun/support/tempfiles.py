@@ -75,7 +75,7 @@ def handed_down() -> Iterator[None]:
     finally:
         _handed_down = before
         if folder is not None:
-            _remove(folder)
+            remove_tree(folder)
 
 
 def settle() -> None:
@@ -107,7 +107,7 @@ def remove_leftovers(process: int) -> None:
     with suppress(OSError):
         for folder in _temporary().glob(f"{_beginning()}-{process}-*"):
             if not folder.is_symlink():
-                _remove(folder)
+                remove_tree(folder)
 
 
 def sweep() -> None:
@@ -123,7 +123,7 @@ def sweep() -> None:
                 mine = not hasattr(os, "getuid") or about.st_uid == os.getuid()
                 mine = mine and stat.S_ISDIR(about.st_mode)
                 if mine and number.isdigit() and not is_running(int(number)):
-                    _remove(Path(entry.path))
+                    remove_tree(Path(entry.path))
 
 
 def _made() -> Path:
@@ -149,10 +149,41 @@ def _temporary() -> Path:
     return Path.cwd()
 
 
-def _remove(folder: Path) -> None:
-    try:
-        folder.rmdir()  # empty, as a rule
-    except OSError:
-        import shutil
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with all in it, as far as that is possible.
 
-        shutil.rmtree(folder, ignore_errors=True)
+    A worker may have made what is in it: folders in folders, deeper than functions may nest and
+    than a path may be long. So each comes up to the top before it is looked into.
+    """
+    with suppress(OSError):
+        folder.rmdir()  # empty, as a rule
+        return
+    with suppress(OSError):
+        _emptied(folder)
+        folder.rmdir()
+
+
+def _emptied(folder: Path) -> None:
+    """Raises OSError."""
+    at_the_top = [folder]
+    while at_the_top:
+        place = at_the_top.pop()
+        _open_up(place)
+        with os.scandir(place) as found:
+            entries = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in found]
+        for path, is_folder in entries:
+            if is_folder:
+                up = folder / os.urandom(16).hex()
+                _open_up(Path(path))  # a folder is moved by who may write to it
+                Path(path).replace(up)
+                at_the_top.append(up)
+            else:
+                Path(path).unlink()
+        if place != folder:
+            place.rmdir()
+
+
+def _open_up(folder: Path) -> None:
+    """Whoever made it may have closed it to everybody."""
+    with suppress(OSError):
+        folder.chmod(0o700)

@@ -2,7 +2,9 @@
 
 Everything else stays allowed: engines and Python make many calls that differ from version to
 version. What is refused is what leads out of the process: programs and processes, networks, other
-processes' memory and signals, the kernel's own machinery, and new names for files.
+processes' memory, messages, signals and priorities, the kernel's own machinery, new names for
+files, and what Landlock leaves alone: whose a file is, what its name allows to whom, its further
+attributes, and being told what happens in a folder.
 """
 
 from __future__ import annotations
@@ -26,7 +28,16 @@ REFUSED = (
     *("name_to_handle_at", "open_by_handle_at", "fanotify_init", "quotactl", "quotactl_fd"),
     *("acct", "swapon", "swapoff", "sethostname", "setdomainname", "personality"),
     *("settimeofday", "clock_settime", "clock_adjtime", "adjtimex"),
-    *("iopl", "ioperm", "modify_ldt"),
+    *("iopl", "ioperm", "modify_ldt", "syslog"),
+    *("shmget", "shmat", "shmctl", "semget", "semop", "semtimedop", "semctl"),
+    *("msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink"),
+    *("setpriority", "ioprio_set", "sched_setscheduler", "sched_setparam", "sched_setattr"),
+    *("migrate_pages", "move_pages", "process_mrelease"),
+    # of an open file the mode alone may be changed: what cannot be opened stays as it is
+    *("chmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat"),
+    *("setxattr", "lsetxattr", "fsetxattr", "setxattrat"),
+    *("removexattr", "lremovexattr", "fremovexattr", "removexattrat", "file_setattr"),
+    *("inotify_add_watch",),
 )
 """By their names; some exist on one architecture only."""
 
@@ -37,6 +48,10 @@ _NAMESPACES = 0x7E020080
 _INTERNET = (2, 10, 16)
 # asm-generic/ioctls.h: typing into the terminal, the console's own, another line discipline
 _TERMINAL = (0x5412, 0x541C, 0x5423)
+# asm-generic/fcntl.h and sockios.h: whom the system sends a signal when something can be read
+_SIGNALLED_BY_FCNTL, _SIGNALLED_BY_IOCTL = (8, 15), (0x8901, 0x8902)
+# linux/prctl.h: to outlive the parent
+_DEATH_SIGNAL = 1
 
 _SET_SECCOMP, _FILTER = 22, 2
 
@@ -71,6 +86,8 @@ def program(known: Architecture, process: int, *, network: bool = False) -> list
         bpf.equal(numbers["tgkill"], "one process"),
         bpf.equal(numbers["prlimit64"], "limit"),
         bpf.equal(numbers["ioctl"], "ioctl"),
+        bpf.equal(numbers["fcntl"], "fcntl"),
+        bpf.equal(numbers["prctl"], "prctl"),
         bpf.equal(numbers["socket"], "socket" if network else "refused"),
         bpf.allow(),
         # threads are made, processes are not
@@ -90,7 +107,15 @@ def program(known: Architecture, process: int, *, network: bool = False) -> list
         bpf.equal(_INTERNET[-1], "allowed", "refused"),
         bpf.Label("ioctl"),
         bpf.argument(1),
-        *(bpf.equal(request, "refused") for request in _TERMINAL),
+        *(bpf.equal(request, "refused") for request in (*_TERMINAL, *_SIGNALLED_BY_IOCTL)),
+        bpf.allow(),
+        bpf.Label("fcntl"),
+        bpf.argument(1),
+        *(bpf.equal(command, "refused") for command in _SIGNALLED_BY_FCNTL),
+        bpf.allow(),
+        bpf.Label("prctl"),
+        bpf.argument(0),
+        bpf.equal(_DEATH_SIGNAL, "refused"),
         bpf.Label("allowed"),
         bpf.allow(),
         # its flags are out of a filter's sight; C libraries then call `clone`
