@@ -17,14 +17,14 @@ from wasmlrun.walls.reach import Reach
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 
-DEEP = 900
+DEEP = 600
 
 
 def test_a_copy_is_made_behind_the_walls_and_the_folder_stays_as_it_is(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "data"
-    # deeper than functions may call each other
+    # deep, as a hostile project may be
     deepest = folder.joinpath(*["d"] * DEEP)
     deepest.mkdir(parents=True)
     (deepest / "file").write_text("content")
