@@ -164,7 +164,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def _emptied(folder: Path) -> None:
-    """Raises OSError."""
+    """Remove what is in a folder, which is the top. Raises OSError."""
     at_the_top = [folder]
     while at_the_top:
         place = at_the_top.pop()
