@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +16,8 @@ import pytest
 from kit.core_guests import printing
 from PIL import Image
 
-from wasmlrun.diagnose.bench import STAGES, percentiles
+from wasmlrun.diagnose.bench import STAGES, loops_from, percentiles, stages_from
+from wasmlrun.support.errors import WorkerFailed
 
 Run = Callable[..., Any]
 
@@ -84,6 +90,7 @@ def test_a_table_for_people(run_cli: Run, red_image: Path, colours: Path) -> Non
             "error: --save {folder}/x.nothing: unknown file extension: .nothing",
         ),
         (["{image}", "--worker", "{silent}", "-n", "1"], "error: "),
+        (["-"], "error: bench reads its picture again and again"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(
@@ -111,3 +118,138 @@ def test_percentiles_are_by_nearest_rank() -> None:
     assert percentiles([3.0, 1.0, 2.0]) == {"p50": 2.0, "p90": 3.0, "p99": 3.0}
     assert percentiles(list(map(float, range(1, 101)))) == {"p50": 50.0, "p90": 90.0, "p99": 99.0}
     assert percentiles([5.0]) == {"p50": 5.0, "p90": 5.0, "p99": 5.0}
+
+
+# a measuring process that was taken over, and tries what walls forbid before it hands over what it
+# is told to; the processes that are timed are left out
+TAKEN_OVER = """
+import os, socket, sys
+from pathlib import Path
+from wasmlrun import cli
+from wasmlrun.diagnose import bench
+from wasmlrun.supervisor import parcel
+from wasmlrun.walls.child import standing
+
+image, model, secret, answer = sys.argv[1:]
+stages = dict.fromkeys((*bench.STAGES, "total"), 1.0)
+bench.whole_processes = lambda *_: (stages, stages)
+
+def tried(action):
+    try:
+        action()
+        return "done"
+    except OSError as e:
+        return e.strerror
+
+def loops_of(*_):
+    print([w.name for w in standing() if w.missing is None], file=sys.stderr)
+    attempts = (os.fork, lambda: os.execv("/bin/true", ["true"]), socket.socket,
+                Path(secret).read_bytes, lambda: Path(secret).write_text("changed"))
+    print(*map(tried, attempts), sep="; ", file=sys.stderr)
+    if answer == "dies":
+        os.abort()
+    return bench.Loops({"p50": 1.0, "p90": 2.0, "p99": 3.0}, 4.0, 5.0, 6.0)
+
+bench.loops_of = loops_of
+if answer not in ("right", "dies"):
+    parcel.packed = lambda _: eval(answer)
+sys.exit(cli.invoke(["bench", image, "--model", model, "--json"]))
+"""
+
+
+@pytest.fixture
+def taken_over(red_image: Path, colours: Path, tmp_path: Path) -> Run:
+    """`taken_over(answer)`: what bench says when its measuring process is hostile."""
+    (tmp_path / "secret").write_text("secret")
+
+    def run(answer: str) -> subprocess.CompletedProcess[str]:
+        words = [red_image, colours, tmp_path / "secret", answer]
+        command = [sys.executable, "-c", TAKEN_OVER, *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert (tmp_path / "secret").read_text() == "secret"
+        return done
+
+    return run
+
+
+def test_the_loops_run_behind_walls(taken_over: Run) -> None:
+    done = taken_over("right")
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert (record["latency"]["p50"], record["images_per_second"]) == (1.0, 4.0)
+    walls, attempts = done.stderr.splitlines()
+    if "files" not in walls or "system calls" not in walls:
+        assert not os.environ.get("CI"), walls
+        pytest.skip("no walls here")
+    no = "Operation not permitted"
+    assert attempts.split("; ") == [no, no, no, "Permission denied", "Permission denied"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("b''", "a part of a message"),
+        ("bytes(100000)", "a message of 100000 bytes, 65536 may be"),
+        ("b'\\x02\\0\\0\\0\\0\\0\\0\\0[]'", "no JSON object"),
+        ("b'\\x02\\0\\0\\0\\0\\0\\0\\0{}'", "no times"),
+        ("b'\\x02\\0\\0\\0\\0\\0\\0\\0{}{}'", "more than a message"),
+    ],
+)
+def test_what_a_taken_over_process_hands_over_is_looked_at(
+    taken_over: Run, answer: str, why: str
+) -> None:
+    done = taken_over(answer)
+    assert (done.returncode, list(json.loads(done.stdout))) == (4, ["schema", "name", "error"])
+    assert f"answered with {why}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_one_that_crashes_is_told(taken_over: Run) -> None:
+    done = taken_over("dies")
+    # of the model, if that is still being loaded
+    assert done.returncode in (3, 4)
+    assert list(json.loads(done.stdout)) == ["schema", "name", "error"]
+    assert "SIGABRT" in done.stderr
+
+
+@pytest.mark.parametrize("wrong", [None, "1", True, float("inf"), float("nan"), [], {}])
+def test_numbers_of_others_are_numbers(wrong: Any) -> None:
+    loops = {
+        "latency": {"p50": 1, "p90": 1, "p99": 1},
+        "images_per_second": 1,
+        "direct_ms": 1,
+        "sandboxed_ms": 1,
+    }
+    assert loops_from(loops).direct_ms == 1
+    for changed in ({**loops, "latency": {"p50": wrong}}, {**loops, "direct_ms": wrong}):
+        with pytest.raises(WorkerFailed, match="answered with no times"):
+            loops_from(changed)
+    timings = {"run": 2.0, "inference": 1.0, "total": 5.0}
+    assert stages_from(json.dumps({"timings_ms": timings}).encode(), 9.0)["sandbox"] == 1
+    for told in (wrong, [wrong], {"timings_ms": wrong}, {"timings_ms": {**timings, "run": wrong}}):
+        with pytest.raises(WorkerFailed, match="answered with no times"):
+            stages_from(json.dumps(told).encode(), 9.0)
+    for out in (b"", b"\xff", b"[" * 100_000):
+        with pytest.raises(WorkerFailed, match="answered with no times"):
+            stages_from(out, 9.0)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_stopped_it_leaves_nothing(
+    red_image: Path, colours: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    words = ["bench", str(red_image), "--model", str(colours), "-n", "999"]
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "wasmlrun", *words]
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as bench:
+        deadline = time.monotonic() + 60
+        # whole processes are being timed, and one of them has begun its work
+        while not list(tmp_path.glob("*/cache-1/*/*")):
+            assert time.monotonic() < deadline, list(tmp_path.iterdir())
+            time.sleep(0.01)
+        bench.send_signal(number)
+        _, err = bench.communicate(timeout=60)
+    assert bench.returncode == code, err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []

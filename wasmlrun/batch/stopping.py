@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
+from wasmlrun.support import termination
 from wasmlrun.support.messages import Messages
-
-
-class Terminated(BaseException):
-    """The signal SIGTERM has come."""
 
 
 @contextmanager
@@ -22,17 +16,9 @@ def kept_rows(messages: Messages) -> Iterator[None]:
     Raises:
         KeyboardInterrupt: as ever. Terminated: SIGTERM.
     """
-
-    def terminate(_: int, __: FrameType | None) -> None:
-        raise Terminated
-
-    here = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, terminate) if here else None
-    try:
-        yield
-    except (KeyboardInterrupt, Terminated):
-        messages.info("the rows so far are kept: --resume goes on")
-        raise
-    finally:
-        if here:
-            signal.signal(signal.SIGTERM, before)
+    with termination.raised():
+        try:
+            yield
+        except (KeyboardInterrupt, termination.Terminated):
+            messages.info("the rows so far are kept: --resume goes on")
+            raise

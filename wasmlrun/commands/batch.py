@@ -118,10 +118,11 @@ def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
     from wasmlrun.batch.crew import Crew, Hopeless
     from wasmlrun.batch.journal import Journal
     from wasmlrun.batch.run import Tally
-    from wasmlrun.batch.stopping import Terminated, kept_rows
+    from wasmlrun.batch.stopping import kept_rows
     from wasmlrun.pipeline.honesty import about_model
     from wasmlrun.support.errors import EXIT_TERMINATED
     from wasmlrun.support.tasks import processors
+    from wasmlrun.support.termination import Terminated
 
     jobs = wanted.jobs or processors()
     settings = _settings(wanted, jobs)

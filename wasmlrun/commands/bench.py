@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING
 import click
 
 from wasmlrun.commands.clickform import Named, verbosity_options, with_options
-from wasmlrun.commands.options import BACKEND, LIMITS, GuestOptions
+from wasmlrun.commands.options import BACKEND, ISOLATION, LIMITS, GuestOptions
+from wasmlrun.support.errors import EXIT_OK, UsageFault
+from wasmlrun.support.limits import TABLE
 from wasmlrun.support.records import Record
 
 if TYPE_CHECKING:
     from wasmlrun.diagnose.bench import Benchmark
+    from wasmlrun.engines.pool import EnginePool
+    from wasmlrun.pipeline.plan import Plan
+    from wasmlrun.report.answer import Answer
+    from wasmlrun.report.reporter import Reporter
+    from wasmlrun.supervisor.channel import Message
     from wasmlrun.supervisor.stages import Board
+    from wasmlrun.support.cache import Cache
     from wasmlrun.support.messages import Messages
+    from wasmlrun.vision.source import ImageSource
+    from wasmlrun.walls.child import Fence
 
 PATH = click.Path(path_type=Path)
+MOST_TOLD = 1 << 16
+"""Bytes of the numbers that the measuring process tells."""
 
 
 class Subject(Record):
@@ -41,8 +53,28 @@ class Subject(Record):
             found += [flag, str(value)] if value is not None else []
         for key in self.options.trusted_keys:
             found += ["--trusted-key", key]
-        found += ["--trusted-worker"] if self.options.trusted_worker else []
-        return [*found, "--allow-outside"] if self.options.allow_outside else found
+        for name, value in self.options.limits.items():
+            found += [TABLE[name].flag, str(value)] if value is not None else []
+        flags = {
+            "--trusted-worker": self.options.trusted_worker,
+            "--allow-outside": self.options.allow_outside,
+            "--require-isolation": self.options.require_isolation,
+        }
+        return [*found, *(flag for flag, said in flags.items() if said)]
+
+    def fence(self) -> Fence:
+        """The walls around whatever reads it."""
+        from wasmlrun.pipeline.fences import fence_for
+
+        return fence_for(
+            files=[self.image],
+            worker=self.worker,
+            manifest=self.manifest,
+            models=[self.model],
+            allow_outside=self.options.allow_outside,
+            required=self.options.require_isolation,
+            keys=self.options.trusted_keys,
+        )
 
 
 @click.command("bench", context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,7 +93,7 @@ class Subject(Record):
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--save", type=PATH, metavar="FILE.png", help="Draw the stages as stacked bars.")
-@with_options(BACKEND, *LIMITS)
+@with_options(BACKEND, *LIMITS, ISOLATION)
 @verbosity_options
 def command(
     image: str,
@@ -81,48 +113,93 @@ def command(
     the sandbox.
     """
     from wasmlrun.commands.options import typed
-    from wasmlrun.commands.watched import Unwalled, in_child
+    from wasmlrun.commands.watched import terminable
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import as_it_is, open_report
+    from wasmlrun.report.views.bench import answer
     from wasmlrun.support.messages import Messages
+    from wasmlrun.vision.source import STDIN
 
-    messages, options = Messages(verbosity), typed(GuestOptions, rest)
+    messages = Messages(verbosity)
+    subject = Subject(image, worker, manifest, model, typed(GuestOptions, rest))
     report = open_report(as_it_is, Asked("bench"), messages, as_json=as_json)
 
-    def work(board: Board) -> None:
-        from wasmlrun.report.bench_picture import draw
-        from wasmlrun.report.views.bench import answer
-        from wasmlrun.support.errors import UsageFault
-
-        subject = Subject(image, worker, manifest, model, options)
-        result = _measured(subject, runs, board, messages)
+    def work() -> int:
+        if image == STDIN:
+            raise UsageFault("bench reads its picture again and again", "name a file")
+        result = _measured(subject, runs, report, messages)
+        if isinstance(result, int):
+            return result
         report.result(answer(result))
         if save is not None:
-            try:
-                draw(result, save)
-            except (OSError, ValueError) as e:
-                raise UsageFault(f"--save {save}: {e}") from e
+            _draw(result, save)
+        return EXIT_OK
 
-    unwalled = Unwalled("it starts the processes that it times; each of them has its own walls")
-    return report.run(lambda: in_child(work, report, messages, image, fence=unwalled))
+    return report.run(lambda: terminable(work))
 
 
-def _measured(subject: Subject, runs: int, board: Board, messages: Messages) -> Benchmark:
-    """All measurements. Raises WasmlrunError."""
-    from wasmlrun.commands.options import engines_from
+def _draw(result: Benchmark, save: Path) -> None:
+    """Raises UsageFault when the picture cannot be drawn."""
+    from wasmlrun.report.bench_picture import draw
+
+    try:
+        draw(result, save)
+    except (OSError, ValueError) as e:
+        raise UsageFault(f"--save {save}: {e}") from e
+
+
+def _measured(
+    subject: Subject, runs: int, report: Reporter[Answer], messages: Messages
+) -> Benchmark | int:
+    """All measurements, or the exit code of what failed and was told. Raises WasmlrunError.
+
+    Picture, worker and model are read behind walls only: once to see that they can be, by each
+    process that is timed, and by the one that goes through them again and again.
+    """
+    from wasmlrun.commands.options import limits_of
+    from wasmlrun.commands.watched import asked_of_child, in_child
     from wasmlrun.diagnose import bench
-    from wasmlrun.host import Host
-    from wasmlrun.nn import GraphPool
-    from wasmlrun.pipeline.loading import Loading
-    from wasmlrun.pipeline.per_image import Classifier
-    from wasmlrun.pipeline.plan import ClassifyOptions, Wishes, hosted, make_plan
-    from wasmlrun.support.cache import Cache
-    from wasmlrun.support.userdata import cache_dir
+
+    fence, limits = subject.fence(), limits_of(subject.options)
+
+    def checked(_: Board) -> None:
+        _ready(subject, messages)
+
+    code = in_child(checked, report, messages, subject.image, limits=limits, fence=fence)
+    if code != EXIT_OK:
+        return code
+    messages.detail(f"{runs} processes cold and {runs} warm")
+    cold, warm = bench.whole_processes(subject.arguments(), runs)
+
+    def loops(board: Board) -> Message:
+        return _loops(_ready(subject, messages), 10 * runs, board, messages)
+
+    told = asked_of_child(
+        loops, report, messages, subject.image, most=MOST_TOLD, limits=limits, fence=fence
+    )
+    if isinstance(told, int):
+        return told
+    return bench.Benchmark(runs, cold, warm, bench.loops_from(told.head))
+
+
+class _Ready(Record):
+    """A picture and what was planned for it, nothing of which is loaded yet."""
+
+    picture: ImageSource
+    engines: EnginePool
+    cache: Cache
+    plan: Plan
+
+
+def _ready(subject: Subject, messages: Messages) -> _Ready:
+    """The picture, and the plan for it. Raises WasmlrunError."""
+    from wasmlrun.commands.options import cache_from, engines_from
+    from wasmlrun.pipeline.plan import Wishes, make_plan
     from wasmlrun.vision.source import ImageFile
 
     picture, options = ImageFile(subject.image), subject.options
     picture.encoded()  # a wrong name is told before anything else
-    cache = Cache(cache_dir())
+    cache = cache_from(no_cache=False, tell=messages.detail)
     engines = engines_from(options, cache, messages)
     plan = make_plan(
         Wishes(
@@ -136,12 +213,24 @@ def _measured(subject: Subject, runs: int, board: Board, messages: Messages) -> 
             cache=cache,
         )
     )
+    return _Ready(picture, engines, cache, plan)
+
+
+def _loops(ready: _Ready, runs: int, board: Board, messages: Messages) -> Message:
+    """What the loops take, in numbers. Raises WasmlrunError."""
+    from dataclasses import asdict
+
+    from wasmlrun.diagnose.bench import loops_of
+    from wasmlrun.host import Host
+    from wasmlrun.nn import GraphPool
+    from wasmlrun.pipeline.loading import Loading
+    from wasmlrun.pipeline.per_image import Classifier
+    from wasmlrun.pipeline.plan import ClassifyOptions, hosted
+    from wasmlrun.supervisor.channel import Message
+
+    plan = ready.plan
+    host = hosted(plan, Host(GraphPool(ready.engines, board), ready.cache))
+    classifier = Classifier(plan, ClassifyOptions(), host, Loading(plan, host), messages)
     # no clock from here on: a benchmark takes as long as it takes
     board.deadline = 0.0
-    messages.detail(f"{runs} processes cold and {runs} warm")
-    cold, warm = bench.whole_processes(subject.arguments(), runs)
-    host = hosted(plan, Host(GraphPool(engines, board), cache))
-    classifier = Classifier(plan, ClassifyOptions(), host, Loading(plan, host), messages)
-    latencies, rate = bench.warm_loop(classifier, picture, 10 * runs)
-    direct, sandboxed = bench.sandbox_overhead(classifier, picture, 10 * runs)
-    return bench.Benchmark(runs, cold, warm, bench.percentiles(latencies), rate, direct, sandboxed)
+    return Message(asdict(loops_of(classifier, ready.picture, runs)))

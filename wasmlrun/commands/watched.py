@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from wasmlrun.supervisor.blame import supervised
+from wasmlrun.support.errors import EXIT_OK, EXIT_TERMINATED
 from wasmlrun.support.records import Record
 
 if TYPE_CHECKING:
     from wasmlrun.report.on_demand import ReportOnDemand
     from wasmlrun.report.reporter import Reporter
+    from wasmlrun.supervisor.channel import Message
     from wasmlrun.supervisor.parent import Death
     from wasmlrun.supervisor.stages import Board
     from wasmlrun.support.errors import WasmlrunError
@@ -51,3 +53,42 @@ def in_child(
 
     walls = None if isinstance(fence, Unwalled) else fence
     return supervised(attempted, told, messages, trace, limits=limits, fence=walls)
+
+
+def asked_of_child(
+    work: Callable[[Board], Message],
+    report: Reporter[Any],
+    messages: Messages,
+    subject: str | None = None,
+    *,
+    most: int,
+    limits: Limits | None = None,
+    fence: Fence,
+) -> Message | int:
+    """What work in a child comes to, for this process to go on with: a message of at most so many
+    bytes, of which nothing is believed; or the exit code, when it failed and that was told.
+
+    Raises WorkerFailed for what is no message, OSError when there is no place for it.
+    """
+    from wasmlrun.supervisor.parcel import Parcel
+
+    with Parcel() as parcel:
+
+        def handed_over(board: Board) -> None:
+            parcel.put(work(board))
+
+        code = in_child(handed_over, report, messages, subject, limits=limits, fence=fence)
+        return parcel.take(most) if code == EXIT_OK else code
+
+
+def terminable(work: Callable[[], int | None]) -> int | None:
+    """Work in this very process between children: SIGTERM ends it, as it ends them, and what it
+    began is cleared away.
+    """
+    from wasmlrun.support.termination import Terminated, raised
+
+    try:
+        with raised():
+            return work()
+    except Terminated:
+        return EXIT_TERMINATED

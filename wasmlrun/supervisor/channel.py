@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from wasmlrun.support.errors import WorkerFailed
 from wasmlrun.support.records import NOTHING, Record
 
 _HEADER = struct.Struct("<II")  # bytes of the JSON text, number of byte strings
@@ -104,13 +105,7 @@ class Channel:
         lengths = [length for (length,) in sizes]
         if size + sum(lengths) > most:
             raise Malformed(f"a message of {size + sum(lengths)} bytes, {most} may be")
-        text = self._exactly(size, deadline)
-        try:
-            head = json.loads(text.decode("utf-8", "surrogatepass"))
-        except (ValueError, RecursionError) as e:
-            raise Malformed(f"no JSON: {e}") from e
-        if not isinstance(head, dict):
-            raise Malformed("no JSON object")
+        head = _head(self._exactly(size, deadline))
         return Message(head, tuple(self._exactly(length, deadline) for length in lengths))
 
     def close(self) -> None:
@@ -158,6 +153,46 @@ class Channel:
             self._patience = patience
 
 
+def packed(message: Message) -> bytes:
+    """A message as bytes, for a file."""
+    return b"".join((_start(message), *message.parts))
+
+
+def unpacked(data: bytes) -> Message:
+    """The message that these bytes are. Raises Malformed."""
+    if not _is_whole(data):
+        raise Malformed("a part of a message")
+    size, count = _HEADER.unpack_from(data)
+    at = _HEADER.size + _SIZE.size * count
+    lengths = [length for (length,) in _SIZE.iter_unpack(data[_HEADER.size : at])]
+    if at + size + sum(lengths) != len(data):
+        raise Malformed("more than a message")
+    head, at = _head(data[at : at + size]), at + size
+    parts = []
+    for length in lengths:
+        parts.append(data[at : at + length])
+        at += length
+    return Message(head, tuple(parts))
+
+
+def failure_of(malformed: Malformed) -> WorkerFailed:
+    """The error for a child whose answer is none: it is no longer the program that was started."""
+    return WorkerFailed(
+        f"the process that did the work answered with {malformed}",
+        "the model or the picture may have been made to attack; do not use it",
+    )
+
+
+def _head(text: bytes | bytearray) -> dict[str, Any]:
+    try:
+        head = json.loads(text.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError) as e:
+        raise Malformed(f"no JSON: {e}") from e
+    if not isinstance(head, dict):
+        raise Malformed("no JSON object")
+    return head
+
+
 def _start(message: Message) -> bytes:
     """All of a message but its byte strings."""
     head = json.dumps(dict(message.head), ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -172,7 +207,7 @@ def _joined(start: bytes, message: Message) -> tuple[bytes | bytearray | memoryv
     return (start, *message.parts)
 
 
-def _is_whole(data: bytearray) -> bool:
+def _is_whole(data: bytes | bytearray) -> bool:
     """Whether data begin with a whole message."""
     if len(data) < _HEADER.size:
         return False

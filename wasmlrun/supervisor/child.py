@@ -25,7 +25,7 @@ from functools import partial
 from wasmlrun.supervisor import answering
 from wasmlrun.supervisor.answering import BUG, ERROR, SAID
 from wasmlrun.supervisor.blame import LOADER_FAILED, error_of
-from wasmlrun.supervisor.channel import EMPTY, Channel, Closed, Malformed, Message
+from wasmlrun.supervisor.channel import EMPTY, Channel, Closed, Malformed, Message, failure_of
 from wasmlrun.supervisor.parent import GRACE, Death, clean_up_after
 from wasmlrun.supervisor.stages import Board, shared_memory
 from wasmlrun.support.errors import WasmlrunError, WorkerFailed
@@ -216,10 +216,7 @@ class Child:
         except Malformed as e:
             running.kill()
             running.ended()
-            raise WorkerFailed(
-                f"the process that did the work answered with {e}",
-                "the model or the picture may have been made to attack; do not use it",
-            ) from None
+            raise failure_of(e) from None
         return self._understood(answer)
 
     def _send(self, running: _Running, message: Message) -> None:
