@@ -26,6 +26,7 @@ LOADS = program(
     ("text", "named"),
     [
         ("a:OpenVINO:CPU:m.xml,m.bin", Named("a", Encoding.OPENVINO, "cpu", Path("m.xml"))),
+        ("a:OpenVINO:CPU:m.xml:m.bin", Named("a", Encoding.OPENVINO, "cpu", Path("m.xml"))),
         ("a:onnx:GPU:m.onnx", Named("a", Encoding.ONNX, "gpu", Path("m.onnx"))),
         ("a:Tensorflow:TPU:m.pb", Named("a", Encoding.TENSORFLOW, "tpu", Path("m.pb"))),
         ("a:TensorflowLite:AUTO:m", Named("a", Encoding.TENSORFLOW_LITE, "auto", Path("m"))),
@@ -96,6 +97,20 @@ def test_both_options_give_a_program_its_model(
     done = run_cli(["run", "--nn-preload", f"net:ONNX:CPU:{colours}", worker])
     assert done.code == 3
     assert "is said to be onnx and is openvino" in done.stderr
+
+
+def test_a_model_of_language_that_does_not_exist_is_told_to_the_guest(
+    run_cli: Callable[..., Outcome], make_worker: Callable[..., Path], tmp_path: Path
+) -> None:
+    """WasmEdge's examples expect its number for it; other models are missed before they start."""
+    worker = make_worker(tmp_path, LOADS)
+    done = run_cli(["run", "--nn-preload", "net:GGML:AUTO:absent.gguf", worker])
+    assert (done.code, done.stdout) == (103, "")
+    done = run_cli(["run", "--nn-preload", "net:ONNX:AUTO:absent.onnx", worker])
+    assert (done.code, done.stderr.splitlines()[0]) == (
+        3,
+        "error: model absent.onnx does not exist",
+    )
 
 
 def test_classify_takes_them_and_a_name_of_ones_own(

@@ -123,6 +123,14 @@ def test_wasmedges_own_encodings_are_named(play: Player, number: int, name: str)
     assert played.sentence.startswith(f"load: encoding {number} is WasmEdge's {name}, for which ")
 
 
+def test_an_encoding_without_an_engine_is_named_before_its_builders_are_looked_at(
+    play: Player,
+) -> None:
+    """ChatTTS has none: WasmEdge finds its model by itself."""
+    played = play([("load", PARTS, 0, 12, 0, GRAPH)], {})
+    assert played.errnos == [2]
+
+
 @pytest.mark.parametrize("number", [8, 15, 99, 0xFFFFFFFF])
 def test_an_unknown_encoding_is_refused(play: Player, number: int) -> None:
     played = play(*loading([ONNX], number))

@@ -1,11 +1,12 @@
 """Models named in the words of other hosts: WasmEdge's --nn-preload, wasmtime's -S nn-graph.
 
---nn-preload NAME:ENCODING:TARGET:PATH[,PATH…]
+--nn-preload NAME:ENCODING:TARGET:PATH[:PATH…], with commas too
 -S nn-graph=FORMAT::DIR
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ ENCODINGS: dict[str, Encoding | None] = {
 }
 ELSEWHERE = (
     "neuralspeed",
+    "pytorchaoti",
     "mlx",
     "piper",
     "chattts",
@@ -57,9 +59,12 @@ def from_wasmedge(text: str) -> Named:
     name, encoding, target, files = parts
     if target.lower() not in TARGETS:
         raise UsageFault(f"{option}: no target is named {target}", f"known: {', '.join(TARGETS)}")
-    first, *others = map(Path, files.split(","))
     found = _encoding(option, encoding)
     weights = found.format.weights if found is not None else None
+    if weights:
+        # a colon may also stand in a path: only that behind the first file is between two
+        files = re.sub(r"(?<=\.xml):", ",", files, count=1, flags=re.IGNORECASE)
+    first, *others = map(Path, files.split(","))
     expected = [first.with_suffix(weights)] if weights else []
     if others and others != expected:
         raise UsageFault(

@@ -410,15 +410,20 @@ def named_models(texts: Sequence[str], *, allow_outside: bool = False) -> dict[s
 
 
 def models_elsewhere(
-    found: Sequence[Named], *, allow_outside: bool = False
+    found: Sequence[Named], *, allow_outside: bool = False, absent_too: bool = False
 ) -> dict[str, ModelSource]:
-    """Models that options of other hosts name, by name.
+    """Models that options of other hosts name, by name. With `absent_too` those that are conversed
+    with may be files that do not exist: WasmEdge starts the guest, and then tells it.
 
     Raises:
         BadModel: one cannot be read, or is of another encoding than is said.
     """
     models = {}
     for one in found:
+        kind = one.encoding
+        if absent_too and kind is not None and kind.format.converses and not exists(one.path):
+            models[one.name] = ModelSource(kind, (), one.target, (one.path,))
+            continue
         source = read_model(one.path, allow_outside=allow_outside)
         if one.encoding is not None and source.encoding is not one.encoding:
             raise BadModel(

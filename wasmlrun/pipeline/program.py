@@ -96,11 +96,11 @@ def plan_program(wishes: ProgramWishes, *, bounded: bool) -> ProgramPlan:
     models = {
         **(preloaded(found) if found else {}),
         **named_models(wishes.models, allow_outside=wishes.allow_outside),
-        **models_elsewhere(wishes.elsewhere, allow_outside=wishes.allow_outside),
+        **models_elsewhere(wishes.elsewhere, allow_outside=wishes.allow_outside, absent_too=True),
     }
     grant = with_gate(
         grant,
-        models.values(),
+        (source for source in models.values() if source.parts),
         wishes.trusted_keys,
         worker=wishes.trusted_worker,
         cache=wishes.cache,

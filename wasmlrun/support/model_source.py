@@ -108,6 +108,7 @@ class ModelSource(Record):
 
     encoding: Encoding
     parts: tuple[bytes, ...]
+    """None where only a guest will be told that the model's file does not exist."""
     target: str | None = None
     """The execution target (cpu, gpu, tpu, auto) that whoever named the model wants for it."""
     files: tuple[Path, ...] = ()

@@ -157,8 +157,9 @@ def _load(
     out: int,
 ) -> None:
     memory.check_u32(out, "load: the graph handle")
+    known, device = _encoding(encoding), _target(target)  # first: some encodings need no builders
     parts = _read_builders(session, memory, builders, count)
-    handle = session.load(parts, _encoding(encoding), _target(target))
+    handle = session.load(parts, known, device)
     memory.write_u32(out, handle, "load: the graph handle")
 
 

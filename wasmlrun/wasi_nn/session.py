@@ -380,6 +380,9 @@ class Session:
             self.observer.note(**facts)
 
     def _load(self, source: ModelSource, target: str, what: str, options: bytes = b"") -> int:
+        if not source.parts:
+            missing = ", ".join(map(str, source.files))
+            raise NnError(Ending.MODEL_NOT_FOUND, f"{what}: model {missing} does not exist")
         self._note(model=source.encoding.value, size=source.size)
         if len(self._loaded) >= self._limits.graphs:
             raise exceeded("graphs", self._limits.graphs, "the guest loads one more")
