@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -106,13 +106,23 @@ class Host(Record):
 
         if self.clock.deadline < math.inf:
             prepare_alarm()
-        with span(self.trace, "worker", worker=shown or str(path)):
-            compiling = partial(span, self.trace, "compile", worker=shown or str(path))
+        name, compiled = shown or str(path), []
+
+        def compiling() -> AbstractContextManager[None]:
+            compiled.append(path)
+            return span(self.trace, "compile", worker=name)
+
+        with span(self.trace, "worker", worker=name):
             gate = self.grant.gate
             # an interpreter is wasmlrun's own; its script has passed already
             admit = gate.admit_worker if gate is not None and not self.grant.interpreter else None
             runtime = Runtime(self.limits, self.cache, compiling, admit=admit, many=many)
-            return Worker(runtime, path)
+            made = Worker(runtime, path)
+        if self.trace is not None:
+            kind = "bytecode, run by Pulley" if made.is_bytecode else "machine code"
+            cranelift = "used" if compiled else "not used"
+            self.trace.instant("code", "stage", worker=name, kind=kind, cranelift=cranelift)
+        return made
 
     def run(
         self,

@@ -10,13 +10,15 @@ import pytest
 from kit.fakes import FakeEngine
 from kit.outcome import Outcome
 
-from wasmlrun.diagnose import doctor
+from wasmlrun import wasmtime_c
+from wasmlrun.diagnose import doctor, machine_code
 from wasmlrun.diagnose.doctor import CacheHealth, Findings, ModelTest
 from wasmlrun.diagnose.escapes import Tried
 from wasmlrun.engines.protocol import EngineError
 from wasmlrun.report.answer import Asked
 from wasmlrun.report.reporter import open_report
 from wasmlrun.report.views.doctor import answer
+from wasmlrun.sandbox import ahead
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.cache import Cache
 from wasmlrun.support.messages import Messages
@@ -40,7 +42,17 @@ def test_the_command_finds_all_well(run_cli: Callable[..., Outcome]) -> None:
     assert (outcome.code, outcome.stderr) == (0, "")
     found = json.loads(outcome.stdout)
     assert sorted(found) == sorted(
-        ["schema", "healthy", "versions", "devices", "cache", "model", "sandbox", "walls"]
+        [
+            "schema",
+            "healthy",
+            "versions",
+            "devices",
+            "cache",
+            "model",
+            "sandbox",
+            "walls",
+            "compiled",
+        ]
     )
     assert found["healthy"] is True
     named = {"openvino", "platform", "python", "wasmlrun", "wasmtime"}
@@ -51,6 +63,35 @@ def test_the_command_finds_all_well(run_cli: Callable[..., Outcome]) -> None:
     refused = [t for t in found["sandbox"] if not t["name"].startswith("control")]
     assert len(refused) >= 10
     assert all(t["passed"] for t in found["sandbox"])
+
+
+def test_what_was_compiled_runs_without_the_compiler() -> None:
+    native, pulley = machine_code.try_all()
+    assert (native.name, pulley.name) == ("run by the processor", "run by Pulley")
+    assert native.how == f"{ahead.this_target()}: Cranelift was not used"
+    assert pulley.how == "pulley64: Cranelift was not used"
+    assert native.passed
+    assert pulley.passed
+
+
+def test_a_compiler_that_is_used_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    restored = ahead.restored
+
+    def compiling(path: Path, made: ahead.Ahead, *, fuel: bool) -> object:
+        wasmtime_c.Module.compiled(wasmtime_c.Engine(), b"\0asm\x01\0\0\0")
+        return restored(path, made, fuel=fuel)
+
+    monkeypatch.setattr(ahead, "restored", compiling)
+    tried = list(machine_code.try_all())
+    assert [t.passed for t in tried] == [False, False]
+    assert tried[0].how == f"{ahead.this_target()}: Cranelift was used"
+    assert not findings(compiled=tried).healthy
+
+
+def test_code_that_does_not_load_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoilt = ahead.Ahead({"name": "a module", "target": "x86_64"}, b"no machine code")
+    monkeypatch.setattr(ahead, "compiled_here", lambda code, target: spoilt)
+    assert [t.passed for t in machine_code.try_all()] == [False, False]
 
 
 def test_the_command_says_where_the_cache_is(

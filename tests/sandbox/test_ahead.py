@@ -51,9 +51,12 @@ def test_it_runs_without_a_compiler(
     spans = tmp_path / "trace.json"
     done = run_cli(["run", "hello.cwasm", "--trace", spans], cwd=tmp_path)
     assert (done.code, done.stdout) == (0, "hello\n"), done.stderr
-    names = [event["name"] for event in json.loads(spans.read_text())]
-    assert "worker" in names
-    assert "compile" not in names
+    events = {event["name"]: event for event in json.loads(spans.read_text())}
+    assert "worker" in events
+    assert "compile" not in events
+    facts = events["code"]["args"]
+    assert facts["cranelift"] == "not used"
+    assert ("Pulley" in facts["kind"]) == (target == "pulley64")
 
 
 def test_the_trace_tells_when_the_compiler_was_used(
@@ -62,7 +65,9 @@ def test_the_trace_tells_when_the_compiler_was_used(
     spans = tmp_path / "trace.json"
     done = run_cli(["run", "hello.wasm", "--no-cache", "--trace", spans], cwd=tmp_path)
     assert done.code == 0, done.stderr
-    assert '"compile"' in spans.read_text()
+    events = {event["name"]: event for event in json.loads(spans.read_text())}
+    assert "compile" in events
+    assert events["code"]["args"]["cranelift"] == "used"
 
 
 @pytest.mark.parametrize("target", ["x86_64", "aarch64", "riscv64"])
@@ -183,3 +188,25 @@ def test_only_modules_are_compiled(run_cli: Callable[..., Any], tmp_path: Path) 
     done = run_cli(["compile", "--trust", "bad.wasm"], cwd=tmp_path)
     assert done.code == 3
     assert "worker bad.wasm is no compiled worker" in done.stderr
+
+
+def test_inspect_says_what_it_is_and_whether_it_runs(
+    hello: Path, run_cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    assert run_cli(["compile", "hello.wasm", "--target", "pulley64"], cwd=tmp_path).code == 0
+    done = run_cli(["inspect", "hello.cwasm", "--json"], cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert (found["kind"], found["target"], found["bytecode"]) == (
+        *("compiled worker", "pulley64"),
+        True,
+    )
+    assert (found["runs_here"], found["counts_fuel"]) == (True, False)
+    assert found["compiled_from"]["name"] == "hello.wasm"
+    other = {"WASMLRUN_DATA_DIR": str(tmp_path / "other")}
+    lines = run_cli(["inspect", "hello.cwasm"], cwd=tmp_path, env=other).stdout.splitlines()
+    assert "kind\tcompiled worker: bytecode, run by Pulley; Cranelift is not used" in lines
+    assert "runs here\tno" in lines
+    assert any(
+        line.startswith("obstacle\tworker hello.cwasm is machine code that this wasmlrun did")
+        for line in lines
+    )

@@ -21,6 +21,8 @@ from kit.tflite_by_hand import colours
 from PIL import Image
 from tiny.conftest import Packer
 
+from wasmlrun.manifest.manifest import Classify
+
 LABELS = ["red & <b>", "green", "blue"]
 
 NODE = """
@@ -105,6 +107,25 @@ def test_the_page_in_chromium(
     assert best[0]["label"] == "red & <b>"
     assert sum(p["score"] for p in best) == pytest.approx(1, abs=0.02)
     assert browser.errors == []
+
+
+@pytest.mark.parametrize(("bound", "said"), [(0.99, True), (0.01, False), (None, False)])
+def test_the_page_doubts_as_the_command_does(
+    bound: float | None, said: bool, packed: Packer, browser: Browser, tmp_path: Path
+) -> None:
+    page, picture = tmp_path / "m.html", tmp_path / "grey.png"
+    Image.new("RGB", (8, 8), (120, 120, 120)).save(picture)
+    packed(colours(), labels=LABELS, page=page, settings=Classify(unsure_below=bound))
+    browser.open(page.as_uri())
+    browser.choose("#file", picture)
+    browser.until(lambda: browser.text("#answer") != "", "there is an answer")
+    doubt = browser.text("#doubt")
+    best = browser.text("#answer").splitlines()[0].split("\t")[0]
+    assert (
+        doubt.startswith(f"Not sure: this is unlike what model knows (“{best}” with only 0.")
+        == said
+    )
+    assert said or doubt == ""
 
 
 def test_wasm3_which_has_no_vectors(packed: Packer) -> None:

@@ -15,7 +15,7 @@ from wasmlrun.commands.clickform import verbosity_options
 @click.option("--manifest", is_flag=True, help="Print only the suggested manifest.")
 @verbosity_options
 def command(file: Path, as_json: bool, manifest: bool, verbosity: int) -> int:
-    """Look inside a module, a component, a manifest or a model.
+    """Look inside a module, a component, a compiled worker, a manifest or a model.
 
     For a program: what it imports and from which world, which WASI-NN it was built for, what
     it needs that is missing here, its memory, what built it, and a manifest to start from.

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wasmlrun.diagnose import machine_code
 from wasmlrun.diagnose.escapes import Tried, try_all
 from wasmlrun.engines import registry
 from wasmlrun.engines.pool import EnginePool
@@ -56,6 +57,8 @@ class Findings:
     sandbox: Sequence[Tried]
     walls: Mapping[str, str | None]
     """Each wall around the working process, and why it does not stand; None is that it does."""
+    compiled: Sequence[Tried] = ()
+    """Whether what was compiled before runs without the compiler."""
 
     @property
     def healthy(self) -> bool:
@@ -64,7 +67,7 @@ class Findings:
             bool(self.devices)
             and not self.cache.problems
             and self.model.works
-            and all(tried.passed for tried in self.sandbox)
+            and all(tried.passed for tried in (*self.sandbox, *self.compiled))
         )
 
 
@@ -80,7 +83,8 @@ def examine(cache: Cache, board: Board) -> Findings:
     installed = [registry.get(name, Settings()) for name in registry.installed()]
     devices = _devices(installed[0]) if installed else []
     walls = {wall.name: wall.missing for wall in standing()}
-    return Findings(versions(installed), devices, cache_health(cache), model, sandbox, walls)
+    code = list(machine_code.try_all())
+    return Findings(versions(installed), devices, cache_health(cache), model, sandbox, walls, code)
 
 
 def versions(engines: Sequence[Engine]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What `wasmlrun inspect` finds in a file: a module, a component, a manifest or a model."""
+"""What `wasmlrun inspect` finds in a file: a program, a manifest or a model."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from wasmlrun import nn
 from wasmlrun.binary import module as binary
 from wasmlrun.binary.component import MAGIC, NotUnderstood
+from wasmlrun.binary.magic import AHEAD
 from wasmlrun.binary.module import ComponentFile, CoreModule
 from wasmlrun.diagnose import suggest
 from wasmlrun.manifest.manifest import Manifest
 from wasmlrun.manifest.reader import read_manifest
-from wasmlrun.sandbox import import_origins
+from wasmlrun.sandbox import ahead, import_origins
 from wasmlrun.supervisor.stages import Board, Stage
 from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadFile, BadWorker
@@ -84,7 +85,21 @@ class ModelFacts:
     suggestion: str
 
 
-Facts = ProgramFacts | ManifestFacts | ModelFacts
+@dataclass(frozen=True)
+class CompiledFacts:
+    """A worker that was compiled ahead."""
+
+    path: Path
+    size: int
+    about: Mapping[str, Any]
+    """What it says of itself, as `wasmlrun.sandbox.ahead` writes it."""
+    obstacle: str | None
+    """Why it is not run here."""
+    packed: Mapping[str, Any] | None
+    """What the module inside, with its model, says of itself."""
+
+
+Facts = ProgramFacts | CompiledFacts | ManifestFacts | ModelFacts
 
 
 def look_into(path: Path, board: Board) -> Facts:
@@ -103,6 +118,8 @@ def look_into(path: Path, board: Board) -> Facts:
         raise BadFile(f"{path} cannot be read: {e.strerror}") from e
     if code.startswith((binary.CORE, MAGIC)):
         return program(path, code)
+    if code.startswith(AHEAD):
+        return _compiled(path, code)
     if path.suffix == ".toml":
         return _manifest(path, code)
     if code.startswith(b"\0asm"):
@@ -214,6 +231,17 @@ def _of_component(path: Path, code: bytes, found: ComponentFile) -> ProgramFacts
         found.exports,
         obstacles,
     )
+
+
+def _compiled(path: Path, content: bytes) -> CompiledFacts:
+    about = ahead.header(path, content)
+    obstacle = None
+    try:
+        ahead.opened(path, content, fuel="fuel" in about["settings"])
+    except BadWorker as e:
+        obstacle = e.message
+    packed = description.read(path).about if description.is_packed(path) else None
+    return CompiledFacts(path, len(content), about, obstacle, packed)
 
 
 def _manifest(path: Path, code: bytes) -> ManifestFacts:

@@ -146,6 +146,16 @@ def _compiled(worker: Path, target: str | None, *, fuel: bool) -> bytes:
         )
 
 
+def compiled_here(code: bytes, target: str | None) -> Ahead:
+    """A core module compiled in this process, for itself: this very processor, or `pulley64`.
+
+    Raises wasmtime_c.Refused for what is no valid module.
+    """
+    engine = wasmtime_c.Engine(target=target)
+    about = {"name": "a module", "target": target or this_target()}
+    return Ahead(about, wasmtime_c.Module.compiled(engine, code).serialize())
+
+
 def opened(path: Path, content: bytes, *, fuel: bool) -> Ahead:
     """The compiled worker in a file's content, if this user's wasmlrun made it or he trusts it.
 
@@ -163,6 +173,11 @@ def opened(path: Path, content: bytes, *, fuel: bool) -> Ahead:
             f"program's: wasmlrun compile --trust {path}",
         )
     return Ahead(about, machine_code)
+
+
+def header(path: Path, content: bytes) -> dict[str, Any]:
+    """What a compiled worker says of itself, as `compile_ahead` gave it. Raises BadWorker."""
+    return _taken_apart(path, content)[0]
 
 
 def described(path: Path) -> bytes | None:

@@ -31,6 +31,8 @@ _OUT_OF_MEMORY = "wasmlrun_out_of_memory"
 class ComponentProgram:
     """A compiled component and what it imports."""
 
+    is_bytecode = False
+
     def __init__(self, runtime: Runtime, path: Path, code: bytes) -> None:
         """Compile.
 

@@ -39,8 +39,9 @@ class CoreProgram:
         self._runtime = runtime
         self._path = path
         fuel = runtime.limits.fuel is not None
+        self.is_bytecode = False
         if ahead:
-            self._engine, self._module = _loaded(path, code, fuel=fuel)
+            self._engine, self._module, self.is_bytecode = _loaded(path, code, fuel=fuel)
         else:
             self._engine, self._module = _compiled(runtime, path, code, fuel=fuel)
         self._epochs = Epochs(self._engine.increment_epoch)
@@ -165,10 +166,14 @@ class LinkedCore:
         return self._streams.lent(setup) if self._streams is not None else nullcontext()
 
 
-def _loaded(path: Path, code: bytes, *, fuel: bool) -> tuple[wasmtime_c.Engine, wasmtime_c.Module]:
+def _loaded(
+    path: Path, code: bytes, *, fuel: bool
+) -> tuple[wasmtime_c.Engine, wasmtime_c.Module, bool]:
+    """What was compiled ahead, and whether it is bytecode."""
     from wasmlrun.sandbox import ahead as files  # only here: few workers are compiled ahead
 
-    return files.restored(path, files.opened(path, code, fuel=fuel), fuel=fuel)
+    found = files.opened(path, code, fuel=fuel)
+    return *files.restored(path, found, fuel=fuel), found.target is not None
 
 
 def _compiled(

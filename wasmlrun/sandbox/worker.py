@@ -59,6 +59,10 @@ class Program(Protocol):
     """A compiled program, core module or component."""
 
     @property
+    def is_bytecode(self) -> bool:
+        """Whether it was compiled for Pulley, wasmtime's interpreter, and not for a processor."""
+
+    @property
     def uses_nn(self) -> bool:
         """Whether it imports WASI-NN."""
 
@@ -83,6 +87,11 @@ class Worker:
     def uses_nn(self) -> bool:
         """Whether it imports WASI-NN."""
         return self._program.uses_nn
+
+    @property
+    def is_bytecode(self) -> bool:
+        """Whether it is run by Pulley, wasmtime's interpreter, and not by the processor."""
+        return self._program.is_bytecode
 
     def linked(self, grant: Grant) -> LinkedWorker:
         """Provide its imports as far as the grant allows.

@@ -102,7 +102,8 @@ def pack(order: Order, installer: Installer) -> Packed:
     module = description.with_description(module, about, order.labels)
     _write(order.output, module)
     if order.page is not None:
-        _write(order.page, page(module, order.name, ends).encode())
+        html = page(module, order.name, ends, order.settings.unsure_below)
+        _write(order.page, html.encode())
     return Packed(
         order.output,
         len(module),

@@ -11,8 +11,11 @@ from wasmlrun.tiny.build import Ends
 TEMPLATE = Path(__file__).parent / "page.html"
 
 
-def page(module: bytes, name: str, ends: Ends) -> str:
-    """The page of a module that decodes pictures itself."""
+def page(module: bytes, name: str, ends: Ends, unsure_below: float | None) -> str:
+    """The page of a module that decodes pictures itself.
+
+    It doubts an answer whose first score is lower than `unsure_below`.
+    """
     quant = ends.output.quant
     about = {
         "name": name,
@@ -21,6 +24,7 @@ def page(module: bytes, name: str, ends: Ends) -> str:
         "zero": quant.zero[0] if quant is not None else 0,
         "logits": ends.logits,
         "label_offset": ends.label_offset,
+        "unsure_below": unsure_below,
     }
     # a name may hold anything; it must not end the element that it stands in
     text = json.dumps(about).replace("<", "\\u003c")

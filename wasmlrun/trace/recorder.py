@@ -124,10 +124,10 @@ class Trace:
         finally:
             self._add(name, "stage", started, time.perf_counter_ns(), facts)
 
-    def instant(self, name: str, **facts: object) -> None:
+    def instant(self, name: str, category: str = "end", **facts: object) -> None:
         """Something that took no time, such as the end of a process."""
         now = time.perf_counter_ns()
-        self._write({"name": name, "cat": "end", "ph": "i", "s": "g", **self._at(now)}, facts)
+        self._write({"name": name, "cat": category, "ph": "i", "s": "g", **self._at(now)}, facts)
 
     def called(
         self, name: str, started: int, ended: int, facts: dict[str, object], error: Exception | None

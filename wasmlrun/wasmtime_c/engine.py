@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from ctypes import byref, c_void_p
-from typing import Any
+from typing import Any, ClassVar
 
 from wasmlrun.wasmtime_c.capi import (
     TYPE_OF_FUNCTION,
@@ -76,6 +76,9 @@ def _keep_ready(lib: Any, config: int, table: int) -> None:
 class Module(Owned):
     """A module that was compiled, or read as machine code."""
 
+    compilations: ClassVar[int] = 0
+    """How often this process had Cranelift, wasmtime's compiler, make code of a core module."""
+
     def __init__(self, pointer: c_void_p) -> None:
         assert pointer.value is not None
         super().__init__(pointer.value, library().wasmtime_module_delete)
@@ -84,6 +87,7 @@ class Module(Owned):
     def compiled(cls, engine: Engine, code: bytes) -> Module:
         """From WebAssembly. Raises Refused when it is none, or invalid."""
         made = c_void_p()
+        cls.compilations += 1
         check(library().wasmtime_module_new(engine.pointer, code, len(code), byref(made)))
         return cls(made)
 

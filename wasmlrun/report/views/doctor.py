@@ -60,6 +60,8 @@ def _lines(findings: Findings) -> Iterator[tuple[str, str, str]]:
         where += f", mode {cache.mode}"
     yield _state(not cache.problems), "cache", "; ".join([where, *cache.problems])
     yield _state(findings.model.works), "default model", findings.model.how
+    for tried in findings.compiled:
+        yield _state(tried.passed), f"compiled: {tried.name}", tried.how
     for name, missing in findings.walls.items():
         yield ABSENT if missing else OK, f"{WALL}{name}", missing or "it stands"
     for tried in findings.sandbox:

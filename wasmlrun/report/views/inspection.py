@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from wasmlrun.binary.module import Memory
-from wasmlrun.diagnose.inspection import Facts, Group, ManifestFacts, ModelFacts, ProgramFacts
+from wasmlrun.diagnose.inspection import (
+    CompiledFacts,
+    Facts,
+    Group,
+    ManifestFacts,
+    ModelFacts,
+    ProgramFacts,
+)
 from wasmlrun.report.answer import Answer, Columns
 from wasmlrun.report.views import models
+from wasmlrun.sandbox.ahead import PORTABLE
 from wasmlrun.support.messages import printable
 from wasmlrun.support.sizes import size_text
 
@@ -26,14 +35,18 @@ def answer(facts: Facts) -> Answer:
 
 
 def suggestion(facts: Facts) -> str:
-    """The suggested manifest alone; nothing for a file that is one."""
-    return "" if isinstance(facts, ManifestFacts) else printable(facts.suggestion)
+    """The suggested manifest alone; nothing for a file that is one, or that needs none."""
+    if isinstance(facts, ManifestFacts | CompiledFacts):
+        return ""
+    return printable(facts.suggestion)
 
 
 def _described(facts: Facts) -> tuple[Object, Lines]:
     """The JSON object and the lines for a person."""
     if isinstance(facts, ProgramFacts):
         return _program(facts)
+    if isinstance(facts, CompiledFacts):
+        return _compiled(facts)
     if isinstance(facts, ManifestFacts):
         return _manifest(facts)
     return _model(facts)
@@ -60,10 +73,7 @@ def _program(facts: ProgramFacts) -> tuple[Object, Lines]:
     lines += [("obstacle", obstacle) for obstacle in facts.obstacles]
     if facts.packed is not None:
         record["packed"] = dict(facts.packed)
-        given = facts.packed.get("input", {})
-        shape = "×".join(map(str, given.get("shape", ())))
-        inside = f"{facts.packed['model']['name']}, takes {shape} {given.get('dtype', '')}"
-        lines.append(("model inside", inside.strip()))
+        lines.append(("model inside", _inside(facts.packed)))
     lines.append(("WASI-NN", facts.wasi_nn or "not used"))
     for group in facts.groups:
         lines.append(("imports", f"{group.world}: {', '.join(map(_short, group.imports))}"))
@@ -72,6 +82,49 @@ def _program(facts: ProgramFacts) -> tuple[Object, Lines]:
             lines.append(("missing", f"{', '.join(group.missing)} – {group.remedy}"))
     lines += [("memory", _memory_text(memory)) for memory in facts.memories]
     lines += [("producers", f"{kind}: {', '.join(n)}") for kind, n in facts.producers.items()]
+    return record, lines
+
+
+def _inside(packed: Mapping[str, Any]) -> str:
+    """The model of a packed module, and what it takes."""
+    given = packed.get("input", {})
+    shape = "×".join(map(str, given.get("shape", ())))
+    return f"{packed['model']['name']}, takes {shape} {given.get('dtype', '')}".strip()
+
+
+def _compiled(facts: CompiledFacts) -> tuple[Object, Lines]:
+    about, counts = facts.about, "fuel" in facts.about["settings"]
+    bytecode = about["target"] == PORTABLE
+    record: Object = {
+        "file": str(facts.path),
+        "kind": "compiled worker",
+        "size": facts.size,
+        "runs_here": facts.obstacle is None,
+        "obstacles": [] if facts.obstacle is None else [facts.obstacle],
+        "compiled_from": {"name": about["name"], "sha256": about["source"]},
+        "target": about["target"],
+        "native": bool(about.get("native")),
+        "bytecode": bytecode,
+        "wasmtime": about["wasmtime"],
+        "counts_fuel": counts,
+    }
+    what = "bytecode, run by Pulley" if bytecode else f"machine code for {about['target']}"
+    if record["native"]:
+        what += ", this very processor"
+    lines: Lines = [
+        ("file", str(facts.path)),
+        ("kind", f"compiled worker: {what}; Cranelift is not used"),
+        ("size", _size(facts.size)),
+        ("runs here", "no" if facts.obstacle else "yes"),
+    ]
+    if facts.obstacle is not None:
+        lines.append(("obstacle", facts.obstacle))
+    lines.append(("compiled from", f"{about['name']}, sha256 {about['source']}"))
+    lines.append(("wasmtime", about["wasmtime"]))
+    lines.append(("instructions", "counted, for --fuel" if counts else "not counted"))
+    if facts.packed is not None:
+        record["packed"] = dict(facts.packed)
+        lines.append(("model inside", _inside(facts.packed)))
     return record, lines
 
 
