@@ -316,4 +316,4 @@ def test_a_program_without_wasi_nn_has_stages_alone(
     assert events(trace) == []
     # a program that is new is compiled; so small a one may have been met before
     names = {span["name"] for span in events(trace, "stage")}
-    assert names - {"compile"} == {"worker", "run"}
+    assert names - {"compile"} == {"worker", "code", "run"}
