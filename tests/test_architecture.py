@@ -231,12 +231,13 @@ def test_rules_and_engines_never_see_webassembly() -> None:
 
 
 def test_wasmtimes_package_is_for_components_and_its_library_for_the_rest() -> None:
-    # `escapes` and `adapter` assemble text
+    # `escapes`, `machine_code` and `adapter` assemble text
     components = {
         "sandbox.component",
         "wasi_nn.component",
         "wasi_nn.adapter",
         "diagnose.escapes",
+        "diagnose.machine_code",
     }
     assert users_of("wasmtime") == components
     for name, path in KNOWN.items():
