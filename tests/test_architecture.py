@@ -249,6 +249,7 @@ def test_wasmtimes_package_is_for_components_and_its_library_for_the_rest() -> N
         "wasi_nn.core",
         "sandbox.ahead",
         "sandbox.ahead_compiler",
+        "sandbox.ahead_trial",
         "sandbox.core",
         "sandbox.core_streams",
         "sandbox.core_wasi",

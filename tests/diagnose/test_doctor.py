@@ -18,7 +18,7 @@ from wasmlrun.engines.protocol import EngineError
 from wasmlrun.report.answer import Asked
 from wasmlrun.report.reporter import open_report
 from wasmlrun.report.views.doctor import answer
-from wasmlrun.sandbox import ahead
+from wasmlrun.sandbox import ahead, ahead_trial
 from wasmlrun.supervisor.stages import Board
 from wasmlrun.support.cache import Cache
 from wasmlrun.support.messages import Messages
@@ -81,7 +81,7 @@ def test_a_compiler_that_is_used_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> 
         wasmtime_c.Module.compiled(wasmtime_c.Engine(), b"\0asm\x01\0\0\0")
         return restored(path, made, fuel=fuel)
 
-    monkeypatch.setattr(ahead, "restored", compiling)
+    monkeypatch.setattr(ahead_trial, "restored", compiling)
     tried = list(machine_code.try_all())
     assert [t.passed for t in tried] == [False, False]
     assert tried[0].how == f"{ahead.this_target()}: Cranelift was used"
@@ -90,7 +90,7 @@ def test_a_compiler_that_is_used_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_code_that_does_not_load_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     spoilt = ahead.Ahead({"name": "a module", "target": "x86_64"}, b"no machine code")
-    monkeypatch.setattr(ahead, "compiled_here", lambda code, target: spoilt)
+    monkeypatch.setattr(ahead_trial, "compiled", lambda code, target: spoilt)
     assert [t.passed for t in machine_code.try_all()] == [False, False]
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import wasmtime
 
-from wasmlrun import wasmtime_c
 from wasmlrun.diagnose.escapes import Tried
-from wasmlrun.sandbox import ahead
-from wasmlrun.support.errors import BadWorker
+from wasmlrun.sandbox import ahead_trial
+from wasmlrun.sandbox.ahead import PORTABLE
+from wasmlrun.support.errors import WasmlrunError
 
 _ADDS: Final = """(module
   (func (export "_start") (local $number i32) (local $sum i32)
@@ -29,22 +28,13 @@ def try_all() -> Iterator[Tried]:
     The compiler makes both here; what is looked at is whether it was called again to run them.
     """
     module = bytes(wasmtime.wat2wasm(_ADDS))
-    for target, runner in ((None, "the processor"), (ahead.PORTABLE, "Pulley")):
+    for target, runner in ((None, "the processor"), (PORTABLE, "Pulley")):
         name = f"run by {runner}"
         try:
-            made = ahead.compiled_here(module, target)
-            before = wasmtime_c.Module.compilations
-            _run(made)
-            again = wasmtime_c.Module.compilations - before
-        except (BadWorker, wasmtime_c.Refused, wasmtime_c.Trap) as e:
-            yield Tried(name, False, str(e).strip().splitlines()[0])
+            made = ahead_trial.compiled(module, target)
+            again = ahead_trial.compilations_to_run(made)
+        except WasmlrunError as e:
+            yield Tried(name, False, e.message)
             continue
         how = f"{made.about['target']}: Cranelift was {'used' if again else 'not used'}"
         yield Tried(name, again == 0, how)
-
-
-def _run(made: ahead.Ahead) -> None:
-    engine, module = ahead.restored(Path(made.about["name"]), made, fuel=False)
-    store = wasmtime_c.Store(engine)
-    store.set_epoch_deadline(1)
-    wasmtime_c.Linker(engine).link(module).run(store)

@@ -146,16 +146,6 @@ def _compiled(worker: Path, target: str | None, *, fuel: bool) -> bytes:
         )
 
 
-def compiled_here(code: bytes, target: str | None) -> Ahead:
-    """A core module compiled in this process, for itself: this very processor, or `pulley64`.
-
-    Raises wasmtime_c.Refused for what is no valid module.
-    """
-    engine = wasmtime_c.Engine(target=target)
-    about = {"name": "a module", "target": target or this_target()}
-    return Ahead(about, wasmtime_c.Module.compiled(engine, code).serialize())
-
-
 def opened(path: Path, content: bytes, *, fuel: bool) -> Ahead:
     """The compiled worker in a file's content, if this user's wasmlrun made it or he trusts it.
 
