@@ -511,6 +511,10 @@ def test_imports_behind_what_they_may_depend_on_are_refused(run: ComponentRunner
             '(component (instance $i) (export "wasi:cli/run@0.3.0" (instance $i)))',
             "exports wasi:cli/run@0.3.0",
         ),
+        (
+            '(component (instance $i) (export "wasi:cli/run" (instance $i)))',
+            "exports wasi:cli/run of a preview of WASI 0.2",
+        ),
     ],
 )
 def test_what_is_no_program_is_refused(run: ComponentRunner, text: str, sentence: str) -> None:

@@ -245,6 +245,11 @@ def _run_export(path: Path, outline: Outline) -> Named:
             f"worker {path} exports {newer}; WASI 0.2 is what is supported here",
             "build it for WASI 0.2, target wasm32-wasip2",
         )
+    if _RUN.rstrip("@") in exports:
+        raise BadWorker(
+            f"worker {path} exports wasi:cli/run of a preview of WASI 0.2",
+            "make the component anew with an adapter of today, or build it for wasm32-wasip2",
+        )
     have = ", ".join(exports) or "nothing"
     raise BadWorker(
         f"worker {path} is a component that exports no wasi:cli/run (it exports {have})",
