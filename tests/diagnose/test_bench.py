@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wasmtime
 from kit.core_guests import printing
 from PIL import Image
 
 from wasmlrun.diagnose.bench import STAGES, loops_from, percentiles, stages_from
 from wasmlrun.support.errors import WorkerFailed
+from wasmlrun.tiny.description import with_description
 
 Run = Callable[..., Any]
 
@@ -74,6 +76,27 @@ def test_a_table_for_people(run_cli: Run, red_image: Path, colours: Path) -> Non
     assert [line.split()[0] for line in lines[1 : len(STAGES) + 2]] == [*STAGES, "total"]
     assert "images a second" in done.stdout
     assert " ms with, " in done.stdout
+
+
+def test_a_worker_that_has_its_own_model(run_cli: Run, red_image: Path, tmp_path: Path) -> None:
+    picture = {
+        **{"size": [8, 8], "resize": "crop", "layout": "NHWC", "dtype": "u8", "color": "RGB"},
+        **{"mean": [0.0], "scale": [1.0]},
+    }
+    about = {
+        **{"model": {"name": "inside"}, "picture": picture, "label_offset": 0},
+        "input": {"shape": [1, 8, 8, 3], "dtype": "u8"},
+    }
+    module = bytes(wasmtime.wat2wasm(printing("0\t0.9\n")))
+    worker = tmp_path / "packed.wasm"
+    worker.write_bytes(with_description(module, about, ["red"]))
+    done = run_cli(["bench", red_image, "--worker", worker, "-n", "1", "--json"])
+    assert done.code == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["direct_ms"] is None
+    assert record["sandboxed_ms"] > 0
+    done = run_cli(["bench", red_image, "--worker", worker, "-n", "1"])
+    assert "ms with; the host does not have the model, to run it without" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -221,7 +244,12 @@ def test_numbers_of_others_are_numbers(wrong: Any) -> None:
         "sandboxed_ms": 1,
     }
     assert loops_from(loops).direct_ms == 1
-    for changed in ({**loops, "latency": {"p50": wrong}}, {**loops, "direct_ms": wrong}):
+    for changed in (
+        {**loops, "latency": {"p50": wrong}},
+        {**loops, "sandboxed_ms": wrong},
+        # none is an answer: the host does not have the model
+        {**loops, "direct_ms": "none" if wrong is None else wrong},
+    ):
         with pytest.raises(WorkerFailed, match="answered with no times"):
             loops_from(changed)
     timings = {"run": 2.0, "inference": 1.0, "total": 5.0}

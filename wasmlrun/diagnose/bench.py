@@ -16,7 +16,7 @@ from typing import Any
 
 from wasmlrun.pipeline.per_image import STARTED, Classifier
 from wasmlrun.support import tempfiles
-from wasmlrun.support.errors import BadModel, WorkerFailed
+from wasmlrun.support.errors import WorkerFailed
 from wasmlrun.vision.source import ImageSource
 
 STAGES = ("start", "image", "model", "input", "worker", "sandbox", "inference", "labels", "end")
@@ -46,8 +46,9 @@ class Loops:
     latency: Mapping[str, float]
     """Percentiles of an image, from file to labels, in a process that has all ready."""
     images_per_second: float
-    direct_ms: float
-    """The same tensor given to the same engine without a sandbox."""
+    direct_ms: float | None
+    """The same tensor given to the same engine without a sandbox; None where the host does not
+    have the model: it is in the worker, or loaded by it."""
     sandboxed_ms: float
     """A whole run of the guest: instantiation, tensor in, inference, scores out."""
 
@@ -124,8 +125,9 @@ def loops_from(told: Mapping[str, Any]) -> Loops:
     """
     try:
         latency = {f"p{p}": _number(told["latency"][f"p{p}"]) for p in PERCENTILES}
-        names = ("images_per_second", "direct_ms", "sandboxed_ms")
-        return Loops(latency, *(_number(told[name]) for name in names))
+        direct = None if told["direct_ms"] is None else _number(told["direct_ms"])
+        rate, sandboxed = _number(told["images_per_second"]), _number(told["sandboxed_ms"])
+        return Loops(latency, rate, direct, sandboxed)
     except (LookupError, TypeError, ValueError) as e:
         raise WorkerFailed(f"the measuring process answered with no times: {e}") from e
 
@@ -153,20 +155,20 @@ def warm_loop(classifier: Classifier, image: ImageSource, runs: int) -> tuple[li
     return latencies[1:], runs / (time.perf_counter() - started)
 
 
-def sandbox_overhead(classifier: Classifier, image: ImageSource, runs: int) -> tuple[float, float]:
-    """Median milliseconds of an inference without the sandbox and with it, interleaved.
-
-    Raises:
-        BadModel: the worker's model is not known to the host.
+def sandbox_overhead(
+    classifier: Classifier, image: ImageSource, runs: int
+) -> tuple[float | None, float]:
+    """Median milliseconds of an inference without the sandbox, None where the host does not have
+    the model, and with it; interleaved.
     """
-    direct, sandboxed = classifier.side_by_side(image)
-    if direct is None:
-        raise BadModel("the host does not know this worker's model", "name it with --model")
+    functions = classifier.side_by_side(image)
     times: tuple[list[float], list[float]] = ([], [])
     for _ in range(runs + 1):
-        for function, kept in zip((direct, sandboxed), times, strict=True):
-            kept.append(_milliseconds(function))
-    return statistics.median(times[0][1:]), statistics.median(times[1][1:])
+        for function, kept in zip(functions, times, strict=True):
+            if function is not None:
+                kept.append(_milliseconds(function))
+    without, within = ([*kept[1:]] for kept in times)
+    return statistics.median(without) if without else None, statistics.median(within)
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:

@@ -25,6 +25,10 @@ def _lines(result: Benchmark) -> Iterator[str]:
     yield f"{'warm loop':22}" + "  ".join(f"{p} {ms:.1f} ms" for p, ms in loops.latency.items())
     yield f"{'':22}{loops.images_per_second:.1f} images a second"
     yield ""
+    if loops.direct_ms is None:
+        told = "the host does not have the model, to run it without"
+        yield f"{'sandbox':22}{loops.sandboxed_ms:.2f} ms with; {told}"
+        return
     yield (
         f"{'sandbox':22}{loops.sandboxed_ms:.2f} ms with, {loops.direct_ms:.2f} ms without: "
         f"{loops.sandboxed_ms - loops.direct_ms:+.2f} ms"
