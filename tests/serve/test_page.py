@@ -117,16 +117,32 @@ def test_the_camera(page: Browser) -> None:
     assert page.value("document.getElementById('video').srcObject") is None
 
 
-def test_a_file_that_is_no_picture_and_one_that_is_broken(page: Browser, tmp_path: Path) -> None:
+def framed(page: Browser) -> tuple[bool, bool]:
+    """Whether a picture is shown, and whether the page says how to choose one."""
+    shown = page.value("['picture', 'invitation'].map((id) => !document.getElementById(id).hidden)")
+    return shown[0], shown[1]
+
+
+def test_a_file_that_is_no_picture_and_one_that_is_broken(
+    page: Browser, red_image: Path, tmp_path: Path
+) -> None:
+    assert framed(page) == (False, True)
+    page.choose("#file", red_image)
+    settled(page, "red, ")
+    assert framed(page) == (True, False)
     text = tmp_path / "notes.txt"
     text.write_text("no picture")
     page.choose("#file", text)
     settled(page, "notes.txt is no picture.")
+    assert framed(page) == (False, True)
+    assert page.text("#labels") == ""
     assert page.value("document.getElementById('status').className") == "wrong"
     broken = tmp_path / "broken.png"
     broken.write_text("no picture")
     page.choose("#file", broken)
     settled(page, "That did not work: image broken.png is not an image")
+    assert framed(page) == (False, True)
+    assert page.value("document.getElementById('again').hidden")
 
 
 def test_a_server_that_cannot_be_reached(page: Browser, red_image: Path) -> None:
@@ -134,6 +150,10 @@ def test_a_server_that_cannot_be_reached(page: Browser, red_image: Path) -> None
     page.choose("#file", red_image)
     settled(page, "The server cannot be reached.")
     page.errors.clear()
+    page.online(True)
+    page.click("#again")
+    settled(page, "red, ")
+    assert page.value("document.getElementById('again').hidden")
 
 
 def test_a_slow_worker(

@@ -8,6 +8,7 @@ const SLOW = 1500;
 const LARGEST = 4096;
 let running = null;
 let stream = null;
+let last = null;
 
 const say = (text, wrong = false) => {
   status.textContent = text;
@@ -46,9 +47,15 @@ const show = (answer, milliseconds) => {
   find("facts").hidden = false;
 };
 
-const fail = (text) => {
+/** Nothing of an earlier answer stays beside what is said now. */
+const clear = () => {
   labels.replaceChildren();
-  find("facts").hidden = true;
+  find("facts").hidden = find("again").hidden = true;
+};
+
+const fail = (text, again = false) => {
+  clear();
+  find("again").hidden = !again;
   say(text, true);
 };
 
@@ -63,6 +70,8 @@ const reason = async (response) => {
 
 const classify = async (blob, name) => {
   running?.abort();
+  last = [blob, name];
+  find("again").hidden = true;
   const mine = (running = new AbortController());
   const slow = setTimeout(() => say("Still working …"), SLOW);
   const late = setTimeout(() => mine.abort("late"), PATIENCE);
@@ -76,11 +85,11 @@ const classify = async (blob, name) => {
     const query = model ? `?model=${encodeURIComponent(model)}` : "";
     const response = await fetch(`/classify${query}`, { method: "POST", body: form, signal: mine.signal });
     if (response.ok) show(await response.json(), performance.now() - started);
-    else if (response.status === 503) fail("The server is busy; try again in a moment.");
+    else if (response.status === 503) fail("The server is busy.", true);
     else fail(`That did not work: ${await reason(response)}`);
   } catch {
-    if (mine.signal.reason === "late") fail("The server did not answer in time.");
-    else if (!mine.signal.aborted) fail("The server cannot be reached.");
+    if (mine.signal.reason === "late") fail("The server did not answer in time.", true);
+    else if (!mine.signal.aborted) fail("The server cannot be reached.", true);
   } finally {
     clearTimeout(slow);
     clearTimeout(late);
@@ -91,19 +100,26 @@ const classify = async (blob, name) => {
   }
 };
 
+/** The picture in the frame, or, without one, how to choose one. */
+const frame = (blob, name) => {
+  URL.revokeObjectURL(picture.src);
+  if (blob) picture.src = URL.createObjectURL(blob);
+  else picture.removeAttribute("src");
+  picture.alt = blob ? `The picture ${name}` : "";
+  picture.hidden = !blob;
+  find("invitation").hidden = Boolean(blob);
+};
+
 /** Show a picture and ask about it; a huge photograph is made smaller before it travels. */
 const take = async (blob, name = "picture") => {
   closeCamera();
   if (!blob.type.startsWith("image/")) {
-    picture.hidden = true;
+    running?.abort();
+    frame(null);
     fail(`${name} is no picture.`);
     return;
   }
-  URL.revokeObjectURL(picture.src);
-  picture.src = URL.createObjectURL(blob);
-  picture.alt = `The picture ${name}`;
-  picture.hidden = false;
-  find("invitation").hidden = true;
+  frame(blob, name);
   await classify(await smaller(blob), name);
 };
 
@@ -136,6 +152,8 @@ const openCamera = async () => {
   video.srcObject = stream;
   await video.play();
   cameraShown(true);
+  clear();
+  say("The camera is on.");
   find("shutter").focus();
 };
 
@@ -152,6 +170,7 @@ const closeCamera = () => {
   stream = null;
   video.srcObject = null;
   cameraShown(false);
+  say("No picture was taken.");
 };
 
 const shoot = () => {
@@ -170,6 +189,9 @@ file.addEventListener("change", () => {
   if (chosen) take(chosen, chosen.name);
   file.value = ""; // the same picture may be chosen again
 });
+// what a browser cannot show, a server may know all the same
+picture.addEventListener("error", () => frame(null));
+find("again").addEventListener("click", () => classify(...last));
 find("camera").addEventListener("click", openCamera);
 find("shutter").addEventListener("click", shoot);
 find("cancel").addEventListener("click", () => {
