@@ -16,7 +16,7 @@ from PIL import Image
 
 from wasmlrun.support.errors import BadImage
 from wasmlrun.vision import decode as decoding
-from wasmlrun.vision import rgb
+from wasmlrun.vision import orientation, rgb
 from wasmlrun.vision.decode import FORMATS, KNOWN, decode
 from wasmlrun.vision.source import read_image
 
@@ -249,15 +249,16 @@ def test_the_limit_of_pixels_can_be_set() -> None:
 @pytest.mark.parametrize(
     ("module", "own"),
     [
-        *((decoding, name) for name in ("_check_size", "_check_tile", "_upright", "_to_rgb")),
+        *((decoding, name) for name in ("_check_size", "_check_tile", "upright", "_to_rgb")),
         (decoding, "_formats"),
+        (orientation, "said"),
         *((rgb, name) for name in ("to_rgb", "_in_parts", "_boxes", "_shades", "_extremes")),
     ],
 )
 def test_a_mistake_of_our_own_is_not_called_damage(
     module: ModuleType, own: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def mistaken(*_: object) -> None:
+    def mistaken(*_: object, **__: object) -> None:
         raise TypeError("a mistake")
 
     monkeypatch.setattr(module, own, mistaken)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from kit.pictures import BLUE, RED, encoded, red_left
-from PIL import Image
+from PIL import ExifTags, Image
 
 from wasmlrun.support.errors import BadImage
-from wasmlrun.vision.decode import ORIENTATION, decode
+from wasmlrun.vision.decode import decode
 from wasmlrun.vision.source import ImageFile
 from wasmlrun.vision.values import source_of
 
@@ -78,7 +78,7 @@ def test_what_is_no_picture_is_a_type_error() -> None:
 def test_an_image_of_pillows_is_turned_upright_and_stays_as_it_is() -> None:
     image = red_left((20, 14))
     exif = image.getexif()
-    exif[ORIENTATION] = 3
+    exif[ExifTags.Base.Orientation] = 3
     upright = source_of(image).decoded()
     assert (upright.getpixel((0, 0)), upright.getpixel((19, 0))) == (BLUE, RED)
     assert image.getpixel((0, 0)) == RED

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wasmlrun.engines.protocol import EngineError
+from wasmlrun.support.native import loaded
 
 
 def library(package: str, title: str, folder: str, names: Mapping[str, str]) -> Path:
@@ -41,7 +42,7 @@ def opened(
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     try:
-        lib = ctypes.CDLL(str(path))
+        lib = loaded(path)
     except OSError as e:
         raise EngineError(f"{title} cannot be loaded: {e}") from e
     for name, (returns, arguments) in functions.items():

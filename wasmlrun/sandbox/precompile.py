@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from wasmlrun.support.cache import Cache, key_of
+from wasmlrun.support.digest import sha256
 from wasmlrun.wasmtime_c.capi import library_path
 
 
@@ -37,7 +37,7 @@ def compiled(
     Machine code is restored only from what this user's own cache holds with a digest that is
     right; anything else is built again.
     """
-    key = key_of("wasm-2", about, library_identity(), hashlib.sha256(code).hexdigest())
+    key = key_of("wasm-2", about, library_identity(), sha256(code))
     hit = cache.get(KIND, key)
     if hit is not None:
         # the bytes that were hashed, not the file: it may be another by now

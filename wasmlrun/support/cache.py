@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from wasmlrun.support.digest import sha256
 from wasmlrun.support.processes import is_running
 from wasmlrun.support.records import Record
 
@@ -47,16 +48,9 @@ class CacheEntry(Record):
     """Seconds since the epoch of its last use."""
 
 
-def _sha256(data: bytes | bytearray) -> str:
-    # only here: who sweeps needs none, and a library is loaded for it
-    import hashlib
-
-    return hashlib.sha256(data).hexdigest()
-
-
 def key_of(*parts: str) -> str:
     """The key of an entry that depends on these strings, and only on them."""
-    return _sha256("\0".join(parts).encode())
+    return sha256("\0".join(parts).encode())
 
 
 class Cache:
@@ -82,7 +76,7 @@ class Cache:
                 try:
                     digest, _ = _parsed(_read_own(f"{key}{_INDEX}", entries))
                     data = _read_own(digest, payloads)
-                    if _sha256(data) != digest:
+                    if sha256(data) != digest:
                         raise ValueError("its bytes have changed")
                 except FileNotFoundError:
                     return None
@@ -101,7 +95,7 @@ class Cache:
 
     def put(self, kind: str, key: str, what: str, data: bytes | bytearray) -> None:
         """Keep a payload. `what` says for people what it was made from."""
-        self._put(kind, key, what, _sha256(data), lambda f: f.write_bytes(data))
+        self._put(kind, key, what, sha256(data), lambda f: f.write_bytes(data))
 
     def put_file(self, kind: str, key: str, what: str, write: Callable[[Path], None]) -> None:
         """Keep a payload that `write` writes into the file it is given."""
@@ -204,7 +198,7 @@ class Cache:
                 # by what was opened: the working process may change no mode by a name
                 os.chmod(file.fileno() if os.chmod in os.supports_fd else temporary, 0o600)  # noqa: PTH101
                 data = file.read()
-            digest = digest or _sha256(data)
+            digest = digest or sha256(data)
             if len(data) > self._bound:
                 self._tell(f"cache: {what} is larger than the cache may be")
                 return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
 
 from wasmlrun.support import beneath
+from wasmlrun.support.digest import sha256
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.limits import MAX_MODEL_BYTES
 from wasmlrun.support.paths import is_dir, is_file
@@ -119,14 +119,14 @@ class ModelSource(Record):
     @cached_property
     def digests(self) -> tuple[str, ...]:
         """sha256 of each part, as of the files that they are."""
-        return tuple(hashlib.sha256(part).hexdigest() for part in self.parts)
+        return tuple(sha256(part) for part in self.parts)
 
     @cached_property
     def sha256(self) -> str:
         """Digest of the model: of its only part, or of the parts' digests joined."""
         if len(self.digests) == 1:
             return self.digests[0]
-        return hashlib.sha256("".join(self.digests).encode()).hexdigest()
+        return sha256("".join(self.digests).encode())
 
     @property
     def size(self) -> int:

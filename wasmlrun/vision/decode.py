@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from wasmlrun.support.errors import BadImage
 from wasmlrun.support.limits import MAX_PIXELS
+from wasmlrun.vision.orientation import upright
 
 _FORMATS: dict[str, tuple[str, str | None]] = {
     "JPEG": ("Jpeg", "JPEG"),
@@ -50,8 +51,6 @@ _COSTS = {"WEBP": 16, "AVIF": 20, "JPEG2000": 36}
 """Bytes that a decoder itself takes for a pixel, where that is more: fewer pixels are allowed."""
 _TILE = (322, 323)
 """TIFF's numbers for width and height of a tile."""
-ORIENTATION = 0x0112
-"""EXIF's number for it; 1 is upright."""
 _PREFIX = 16
 """Bytes that tell the formats apart."""
 _DAMAGE = (
@@ -84,7 +83,13 @@ def decode(
         BadImage: not an image, damaged, truncated, or larger than `max_pixels`.
         MemoryError: this process may not have as much as its pixels take.
     """
-    return _checked(lambda pillow: _opened(data, name, pillow), name, at_least, max_pixels)
+    return _checked(
+        lambda pillow: _opened(data, name, pillow),
+        name,
+        unread=True,
+        at_least=at_least,
+        max_pixels=max_pixels,
+    )
 
 
 def finished(image: Image.Image, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -94,7 +99,7 @@ def finished(image: Image.Image, name: str, *, max_pixels: int = MAX_PIXELS) -> 
         BadImage: damaged, truncated, or larger than `max_pixels`.
         MemoryError: this process may not have as much as its pixels take.
     """
-    return _checked(lambda _: image, name, 0, max_pixels)
+    return _checked(lambda _: image, name, max_pixels=max_pixels)
 
 
 def configure_process(max_pixels: int) -> None:
@@ -135,7 +140,12 @@ class _Pillow:
 
 
 def _checked(
-    open_: Callable[[_Pillow], Image.Image], name: str, at_least: int, max_pixels: int
+    open_: Callable[[_Pillow], Image.Image],
+    name: str,
+    *,
+    max_pixels: int,
+    at_least: int = 0,
+    unread: bool = False,
 ) -> Image.Image:
     pillow = _Pillow(name, max_pixels)
     image = open_(pillow)
@@ -148,7 +158,8 @@ def _checked(
         image.load()
     # an icon says less than the picture in it has
     _check_size(image, name, max_pixels)
-    image = _upright(image, pillow)  # and the other one is gone before the next is made
+    # and the other one is gone before the next is made
+    image = upright(image, pillow, unread=unread)
     return _to_rgb(image, pillow)
 
 
@@ -159,10 +170,10 @@ def _opened(data: bytes, name: str, pillow: _Pillow) -> Image.Image:
     where for most pictures one is enough, and holds pictures to a limit of the whole process.
     """
     if data.startswith(b"\xff\xd8\xff"):
-        from PIL.JpegImagePlugin import JpegImageFile
+        from wasmlrun.vision.jpeg import Jpeg
 
         with pillow, suppress(SyntaxError):  # it only began like one
-            return JpegImageFile(io.BytesIO(data))
+            return Jpeg(io.BytesIO(data))
     elif data.startswith(b"\x89PNG\r\n\x1a\n"):
         from PIL.PngImagePlugin import PngImageFile
 
@@ -185,17 +196,6 @@ def _formats() -> tuple[str, ...]:
         with suppress(ImportError):
             import_module(f"PIL.{module}ImagePlugin")
     return tuple(name for name in FORMATS if name in Image.OPEN)
-
-
-def _upright(image: Image.Image, pillow: _Pillow) -> Image.Image:
-    """As the camera was held."""
-    with pillow:
-        if image.getexif().get(ORIENTATION, 1) == 1:
-            return image
-    from PIL import ImageOps
-
-    with pillow:
-        return ImageOps.exif_transpose(image)
 
 
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:

@@ -29,6 +29,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from wasmlrun.support.native import loaded
+
 I32 = 0
 FUNCTION = 0
 """The kind of a function in `wasmtime_extern_t`."""
@@ -215,7 +217,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 @cache
 def library() -> Any:
     """The loaded library, its functions declared. Raises Refused when it is missing."""
-    dll = ctypes.CDLL(str(library_path()))
+    dll = loaded(library_path())
     for name, (result, arguments) in _FUNCTIONS.items():
         function = getattr(dll, name)
         function.restype, function.argtypes = result, arguments

@@ -13,6 +13,7 @@ from typing import Any
 
 from wasmlrun.engines import wheel
 from wasmlrun.engines.protocol import EngineError, OutOfMemoryError
+from wasmlrun.support.native import loaded
 
 MAX_RANK = 8
 
@@ -115,7 +116,7 @@ class Library:
     """The loaded library. Calls raise EngineError with what their status means."""
 
     def __init__(self) -> None:
-        self._dll = ctypes.CDLL(str(_library()))
+        self._dll = loaded(_library())
         try:
             for name, arguments in _CHECKED.items():
                 function = getattr(self._dll, f"LiteRt{name}")

@@ -15,6 +15,7 @@ from typing import Any
 
 from wasmlrun.engines import wheel
 from wasmlrun.engines.protocol import EngineError, OutOfMemoryError
+from wasmlrun.support.native import loaded
 
 API_VERSION = 16
 """The oldest that has all that is called."""
@@ -85,7 +86,7 @@ class Library:
     """The loaded library. Calls raise EngineError with ONNX Runtime's own message."""
 
     def __init__(self) -> None:
-        dll = ctypes.CDLL(str(_library()))
+        dll = loaded(_library())
         dll.OrtGetApiBase.restype = POINTER(_ApiBase)
         base = dll.OrtGetApiBase().contents
         self.version: str = base.get_version().decode()

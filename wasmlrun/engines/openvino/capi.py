@@ -16,6 +16,7 @@ from typing import Any
 
 from wasmlrun.engines import wheel
 from wasmlrun.engines.protocol import EngineError, OutOfMemoryError
+from wasmlrun.support.native import loaded
 
 
 class Shape(ctypes.Structure):
@@ -101,7 +102,7 @@ class Library:
     """The loaded library. Calls raise EngineError with OpenVINO's own message."""
 
     def __init__(self) -> None:
-        self._dll = ctypes.CDLL(str(_library()))
+        self._dll = loaded(_library())
         self._dll.ov_get_last_err_msg.restype = c_void_p
         for name, arguments in _CHECKED.items():
             function = getattr(self._dll, name)
