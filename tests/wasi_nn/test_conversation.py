@@ -146,8 +146,8 @@ class Talk:
         return bytes(self.session.output(self.context, index).data).decode()
 
     def single(self) -> str:
-        self.session.compute_single(self.context)
-        return bytes(self.session.output_single(self.context, 0).data).decode()
+        self.session.compute(self.context, single=True)
+        return bytes(self.session.output(self.context, 0, single=True).data).decode()
 
     def fails(self, call: Callable[[], object]) -> NnError:
         with pytest.raises(NnError) as caught:

@@ -128,9 +128,9 @@ def _functions() -> dict[tuple[str, int], Callable[..., None]]:
         ("init_execution_context", 2): _init_execution_context,
         ("set_input", 3): _set_input,
         ("compute", 1): _compute,
-        ("compute_single", 1): _compute_single,
+        ("compute_single", 1): partial(_compute, single=True),
         ("get_output", 5): _get_output,
-        ("get_output_single", 5): _get_output_single,
+        ("get_output_single", 5): partial(_get_output, single=True),
         ("fini_single", 1): _fini_single,
         ("unload", 1): _unload,
         ("finalize_execution_context", 1): _finalize_execution_context,
@@ -209,12 +209,8 @@ def _set_input(
     session.set_input(context, index, Tensor(shape, _dtype(code, shape, size), content))
 
 
-def _compute(session: Session, memory: GuestMemory, context: int) -> None:
-    session.compute(context)
-
-
-def _compute_single(session: Session, memory: GuestMemory, context: int) -> None:
-    session.compute_single(context)
+def _compute(session: Session, memory: GuestMemory, context: int, *, single: bool = False) -> None:
+    session.compute(context, single=single)
 
 
 def _get_output(
@@ -225,34 +221,11 @@ def _get_output(
     buffer: int,
     capacity: int,
     written: int,
+    *,
+    single: bool = False,
 ) -> None:
     memory.check_u32(written, "get_output: the number of bytes written")
-    _give_output(session, memory, session.output(context, index), index, buffer, capacity, written)
-
-
-def _get_output_single(
-    session: Session,
-    memory: GuestMemory,
-    context: int,
-    index: int,
-    buffer: int,
-    capacity: int,
-    written: int,
-) -> None:
-    memory.check_u32(written, "get_output: the number of bytes written")
-    tensor = session.output_single(context, index)
-    _give_output(session, memory, tensor, index, buffer, capacity, written)
-
-
-def _give_output(
-    session: Session,
-    memory: GuestMemory,
-    tensor: Tensor,
-    index: int,
-    buffer: int,
-    capacity: int,
-    written: int,
-) -> None:
+    tensor = session.output(context, index, single=single)
     size = len(tensor.data)
     if size > capacity:
         memory.write_u32(written, size, "get_output: the number of bytes written")

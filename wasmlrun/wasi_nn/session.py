@@ -210,15 +210,12 @@ class Session:
         opened.given[number] = len(tensor.data)
         opened.computed = False
 
-    def compute(self, context: int) -> None:
-        """Run the graph; every input must have been given."""
+    def compute(self, context: int, *, single: bool = False) -> None:
+        """Run the graph; every input must have been given. `single` is a language model's next
+        token; any other graph runs as a whole.
+        """
         self._note(context=context)
-        self._compute(context)
-
-    def compute_single(self, context: int) -> None:
-        """A language model's next token; any other graph as a whole."""
-        self._note(context=context)
-        self._compute(context, single=True)
+        self._compute(context, single=single)
 
     def _compute(self, context: int, *, single: bool = False) -> None:
         opened = self._context(context, "compute")
@@ -245,17 +242,12 @@ class Session:
             self.inference_seconds += time.perf_counter() - started
         opened.computed = True
 
-    def output(self, context: int, index: int | str) -> Tensor:
-        """An output, by number or name, of the last computation."""
+    def output(self, context: int, index: int | str, *, single: bool = False) -> Tensor:
+        """An output, by number or name, of the last computation. `single` is of a language model's
+        last token; of any other graph it is the same.
+        """
         self._note(context=context, output=index)
-        tensor = self._output(context, index)
-        self._note(tensor=tensor)
-        return tensor
-
-    def output_single(self, context: int, index: int | str) -> Tensor:
-        """An output of a language model's last token; of any other graph as `output`."""
-        self._note(context=context, output=index)
-        tensor = self._output(context, index, single=True)
+        tensor = self._output(context, index, single=single)
         self._note(tensor=tensor)
         return tensor
 

@@ -27,6 +27,7 @@ from wasmlrun.engines.litert.capi import (
 )
 from wasmlrun.engines.memory import address_of
 from wasmlrun.engines.protocol import About, EngineError, Port, Settings
+from wasmlrun.engines.shared import SharedModel
 from wasmlrun.support.model_source import ModelSource
 from wasmlrun.support.process import native_output_muted, native_stderr_muted
 from wasmlrun.support.tasks import processors
@@ -107,53 +108,46 @@ class LiteRt:
             return self._loaded
 
 
-class _Model:
+class _Model(SharedModel[c_void_p]):
     """A model and what was compiled of it: one for each context, for they do not share."""
 
     def __init__(self, lib: Library, environment: c_void_p, data: bytes, threads: int) -> None:
+        pointer = lib.make("CreateModelFromBuffer", environment, data, len(data))
+        super().__init__(pointer, self._destroy)
         self.lib = lib
         self.environment = environment
         self._data = data  # read in place
         self._threads = threads
-        self._users = 1
-        self._lock = threading.Lock()
+        # taken from and given back by threads: each of its operations is one step to them
         self._idle: list[c_void_p] = []
-        self.pointer = lib.make("CreateModelFromBuffer", environment, data, len(data))
         try:
             self.inputs, self.input_places = self._ports("Input")
             self.outputs, self.output_places = self._ports("Output")
             self.give_back(self._compile())
         except EngineError:
-            self.leave()
+            self.release()
             raise
 
     def take(self) -> c_void_p:
         """Something compiled that nobody uses. Raises EngineError."""
-        with self._lock:
-            self._users += 1
-            if self._idle:
-                return self._idle.pop()
+        self.share()
+        with suppress(IndexError):
+            return self._idle.pop()
         try:
             with native_stderr_muted():
                 return self._compile()
         except EngineError:
-            self.leave()
+            self.release()
             raise
 
     def give_back(self, compiled: c_void_p) -> None:
         """It is not used any more."""
-        with self._lock:
-            self._idle.append(compiled)
+        self._idle.append(compiled)
 
-    def leave(self) -> None:
-        """One user less; the last frees everything."""
-        with self._lock:
-            self._users -= 1
-            if self._users:
-                return
-            while self._idle:
-                self.lib.destroy("CompiledModel", self._idle.pop())
-            self.lib.destroy("Model", self.pointer)
+    def _destroy(self, model: c_void_p) -> None:
+        while self._idle:
+            self.lib.destroy("CompiledModel", self._idle.pop())
+        self.lib.destroy("Model", model)
 
     def drop(self, compiled: c_void_p) -> None:
         """It was left in a state that no other use should find."""
@@ -211,7 +205,7 @@ class LiteRtGraph:
         """Free the model when no context uses it any more."""
         if not self._closed:
             self._closed = True
-            self._model.leave()
+            self._model.release()
 
 
 class LiteRtContext:
@@ -294,7 +288,7 @@ class LiteRtContext:
         self._drop_outputs()
         (self._model.drop if self._resized else self._model.give_back)(self._compiled)
         self._compiled = None
-        self._model.leave()
+        self._model.release()
 
     def _resize(self, place: int, shape: tuple[int, ...]) -> None:
         assert self._compiled is not None
