@@ -8,6 +8,7 @@ from typing import Any
 from fuzz.calls import Calls
 from fuzz.images import Images
 from fuzz.models import Models
+from fuzz.outside import Archives, FromChild, Paths, Signatures, Terminal
 from fuzz.readers import Inspected, Parameters
 from fuzz.target import Target
 from fuzz.texts import Labels, Manifests
@@ -31,6 +32,11 @@ def all_targets() -> list[Target[Any]]:
         Wasm(),
         Inspected(),
         Parameters(),
+        Archives(),
+        Signatures(),
+        FromChild(),
+        Terminal(),
+        Paths(),
         Calls("wasi_ephemeral_nn", real=False),
         Calls("wasi_nn", real=False),
         Calls("wasi_ephemeral_nn", real=True),

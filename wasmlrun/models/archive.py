@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -9,10 +10,23 @@ from pathlib import Path
 from typing import IO, BinaryIO, Final
 
 from wasmlrun.support.errors import DownloadFailed
+from wasmlrun.support.tars import Member, forget_members
 
 CHUNK: Final = 1024 * 1024
+# what the readers raise; ValueError of numbers and dates that are none
+_DAMAGED = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+)
 MAX_MEMBER: Final = 16 * 1024**3
 """Bytes that a file may have once it is unpacked, where its size is not known."""
+_MOST_NAMES = 1000
+"""Of an archive without the file, as many names are compared with the one that was asked for."""
 
 
 def unpack(archive: Path, member: str, size: int | None, out: BinaryIO) -> None:
@@ -29,7 +43,7 @@ def unpack(archive: Path, member: str, size: int | None, out: BinaryIO) -> None:
             _from_zip(archive, member, size, out)
         else:
             _from_tar(archive, member, size, out)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError) as e:
+    except _DAMAGED as e:
         raise DownloadFailed(f"{archive.name} is damaged or no archive: {e}") from e
 
 
@@ -48,9 +62,11 @@ def _from_zip(archive: Path, member: str, size: int | None, out: BinaryIO) -> No
 
 def _from_tar(archive: Path, member: str, size: int | None, out: BinaryIO) -> None:
     names: list[str] = []
-    with tarfile.open(archive, "r:*") as opened:
+    with tarfile.open(archive, "r:*", tarinfo=Member) as opened:
         for found in opened:
-            names.append(found.name)
+            forget_members(opened)
+            if len(names) < _MOST_NAMES:
+                names.append(found.name)
             if found.name.removeprefix("./") != member:
                 continue
             stream = opened.extractfile(found) if found.isreg() else None
@@ -87,7 +103,7 @@ def _copy(archive: Path, member: str, stream: IO[bytes], size: int, out: BinaryI
 def _missing(archive: Path, member: str, names: list[str]) -> DownloadFailed:
     from difflib import get_close_matches
 
-    near = get_close_matches(member, names, cutoff=0.4)
+    near = get_close_matches(member, names[:_MOST_NAMES], cutoff=0.4)
     return DownloadFailed(
         f"{archive.name} has no file {member}",
         f"did you mean {near[0]}?" if near else None,

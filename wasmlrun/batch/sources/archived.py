@@ -16,26 +16,11 @@ from wasmlrun.batch.item import Item, shown
 from wasmlrun.batch.sources.folder import is_picture
 from wasmlrun.support.errors import BadFile, BadImage
 from wasmlrun.support.limits import MIB
+from wasmlrun.support.tars import Member, forget_members
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_MEMBER_BYTES = 64 * MIB
 """Bytes of a picture in an archive: it is in memory whole."""
-_MAX_HEADER_BYTES = MIB
-_EXTENDED = (
-    tarfile.XHDTYPE,
-    tarfile.XGLTYPE,
-    tarfile.SOLARIS_XHDTYPE,
-    tarfile.GNUTYPE_LONGNAME,
-    tarfile.GNUTYPE_LONGLINK,
-)
-
-
-class _Member(tarfile.TarInfo):
-    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        # these are read into memory whole before anything can be said of them
-        if self.type in _EXTENDED and self.size > _MAX_HEADER_BYTES:
-            raise tarfile.HeaderError(f"a header of {self.size} bytes")
-        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
 
 
 def pictures(path: Path, source: str, skip: int = 0) -> Iterator[Item]:
@@ -46,13 +31,12 @@ def pictures(path: Path, source: str, skip: int = 0) -> Iterator[Item]:
     """
     number = 0
     try:
-        with tarfile.open(path, "r|*", tarinfo=_Member) as archive:
+        with tarfile.open(path, "r|*", tarinfo=Member) as archive:
             for member in archive:
                 if not member.isdir() and is_picture(member.name):
                     number += 1
                     yield _item(archive, member, source, without=number <= skip)
-                # else it remembers every member there was
-                archive.members = []  # type: ignore[attr-defined]
+                forget_members(archive)
     except (tarfile.TarError, EOFError, zlib.error, ValueError) as e:
         raise BadFile(f"archive {path} is damaged or none: {e}", "make it anew") from e
     except OSError as e:
