@@ -156,6 +156,63 @@ def test_native_code_that_outlasts_the_deadline_is_killed() -> None:
     assert time.monotonic() - started < LATE / 2
 
 
+def leave_somebody_behind() -> None:
+    """A process that has left the child's group, and keeps open whatever the child had open."""
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(LATE)
+        os._exit(0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a child's end cannot be waited for with more")
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_death_is_noticed_though_somebody_keeps_the_childs_pipes_open(
+    number: signal.Signals, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def work(board: Board) -> int:
+        board.deadline = time.monotonic() + LATE / 2
+        leave_somebody_behind()
+        board.deliver(Letter(0, b"answered\n", b""))
+        crash(number)
+        return 0
+
+    code, (death,) = supervised(work)
+    assert (code, death.signal, death.timed_out) == (99, number, False)
+    assert capfd.readouterr().out == "answered\n"
+
+
+def test_time_ends_a_child_that_left_somebody_behind_and_hangs() -> None:
+    def work(board: Board) -> int:
+        board.deadline = time.monotonic() + 0.2
+        leave_somebody_behind()
+        time.sleep(LATE)
+        return 0
+
+    started = time.monotonic()
+    code, (death,) = supervised(work)
+    assert (code, death.timed_out) == (99, True)
+    assert time.monotonic() - started < LATE / 2
+
+
+@pytest.mark.parametrize("moment", ["at the start", "in an answer"])
+def test_time_ends_a_child_that_neither_dies_nor_answers(moment: str) -> None:
+    def work(board: Board) -> int:
+        if moment == "in an answer":
+            assert board.outbox is not None
+            os.write(board.outbox._letters, struct.pack("<iII", 0, 1000, 0) + b"half")
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return 0
+
+    deaths: list[Death] = []
+
+    def on_death(death: Death, board: Board) -> int:
+        deaths.append(death)
+        return 99
+
+    assert supervise(work, on_death, Messages(), timeout=0.2) == 99
+    assert [death.timed_out for death in deaths] == [True]
+
+
 def test_a_child_that_ends_in_time_is_not_killed() -> None:
     def work(board: Board) -> int:
         board.deadline = time.monotonic() + LATE

@@ -105,11 +105,14 @@ def _in_child(
             _die_with_parent(parent)
             _exit_with(work, board, messages, begin)
         inbox.for_parent()
+        ending = _ending_of(child)
         _clean_up_the_past()  # while the child is busy
         try:
-            timed_out, asked = _wait(child, inbox, board, signals)
+            timed_out, asked = _wait(child, ending, inbox, board, signals)
         finally:
             inbox.close()
+            if ending is not None:
+                os.close(ending)
             # it is over, or has closed what it had to keep open
             _kill(child)
             _, status = os.waitpid(child, 0)
@@ -130,21 +133,28 @@ def _in_child(
 
 
 def _wait(
-    child: int, inbox: Inbox, board: Board, signals: _Signals
+    child: int, ending: int | None, inbox: Inbox, board: Board, signals: _Signals
 ) -> tuple[bool, signal.Signals | None]:
     """Until the child ends, its answers written meanwhile; kill it when its time is over or a
-    signal asks for the end.
+    signal asks for the end. `ending` can be read once it is dead.
     """
-    timed_out, asked = False, None
+    timed_out, asked, gone = False, None, False
     while not inbox.ended or inbox.writing is not None:
         patience: float | None = _UNKNOWN_DEADLINE
         if timed_out or asked is not None:
-            patience = GRACE if inbox.writing is not None else None
+            patience = GRACE
+        elif gone and inbox.writing is None:
+            patience = 0.0  # what it handed over is in the pipe
         elif board.deadline:
             patience = max(0.0, board.deadline + GRACE - time.monotonic())
         reading = [signals.pipe] if inbox.ended else [inbox.letters, signals.pipe]
+        if ending is not None and not gone:
+            reading.append(ending)
         writing = [inbox.writing] if inbox.writing is not None else []
         ready, able, _ = select.select(reading, writing, [], patience)
+        if (timed_out or asked is not None or gone) and not (ready or able or writing):
+            break  # a process that left the child's group keeps the pipe open
+        gone = gone or ending in ready
         if signals.pipe in ready:
             asked = signals.read() or asked
         if able:
@@ -165,6 +175,16 @@ def _wait(
             if inbox.writing is not None and time.monotonic() >= board.deadline + 2 * GRACE:
                 break
     return timed_out, asked
+
+
+def _ending_of(child: int) -> int | None:
+    """A descriptor that can be read once the child is dead; None where the system has none."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.pidfd_open(child)
+    except OSError:
+        return None
 
 
 def _kill(child: int) -> None:
