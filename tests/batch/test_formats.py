@@ -129,7 +129,7 @@ def test_a_header_that_would_fill_the_memory_ends_the_reading(tmp_path: Path) ->
     member.type, member.size = tarfile.XHDTYPE, 1 << 32
     path = tmp_path / "s.tar"
     path.write_bytes(member.tobuf() + bytes(10240))
-    with pytest.raises(BadFile, match="damaged or none: a header of 4294967296 bytes"):
+    with pytest.raises(BadFile, match="damaged or none: headers of more than 65536 bytes"):
         list(archived.pictures(path, "s.tar"))
 
 

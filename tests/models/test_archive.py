@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,3 +89,47 @@ def test_a_method_that_is_not_known(tmp_path: Path) -> None:
     data[8] = data[data.index(b"PK\x01\x02") + 10] = 99
     with pytest.raises(DownloadFailed, match="damaged or no archive"):
         unpacked(tmp_path, bytes(data), "net")
+
+
+def test_an_archive_with_endless_names(tmp_path: Path) -> None:
+    """Neither kept nor compared, however many there are; the first ones are what is meant."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as archive:
+        for number in range(10_000):
+            archive.addfile(tarfile.TarInfo(f"net/model{number}.onnx"))
+    data = out.getvalue()
+    tracemalloc.start()
+    try:
+        with pytest.raises(DownloadFailed, match="has no file net/model") as caught:
+            unpacked(tmp_path, data, "net/model7")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert caught.value.hint == "did you mean net/model7.onnx?"
+    assert most < 2 << 20
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_what_is_packed_may_be_damaged_anywhere(
+    pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    plain = gzip.decompress(tarball({"net": bytes(range(256)) * 400, "last": b"x"}))
+    whole = pack(plain)
+    assert unpacked(tmp_path, whole, "last") == b"x"
+    for at in range(12, len(whole), 1 + len(whole) // 60):
+        broken = bytearray(whole)
+        broken[at] ^= 0xFF
+        try:
+            unpacked(tmp_path, bytes(broken), "last")
+        except DownloadFailed:
+            continue
+
+
+def test_a_number_that_is_none(tmp_path: Path) -> None:
+    """A header whose length has more digits than Python reads."""
+    said = b"9" * 5000 + b" comment=c\n"
+    about = tarfile.TarInfo("x")
+    about.type, about.size = tarfile.XHDTYPE, len(said)
+    data = about.tobuf() + said + bytes(-len(said) % 512) + tarfile.TarInfo("net").tobuf()
+    with pytest.raises(DownloadFailed, match="damaged or no archive"):
+        unpacked(tmp_path, data + bytes(1024), "net")

@@ -66,7 +66,7 @@ def test_verbose_adds_details_and_the_traceback() -> None:
     except BadImage as error:
         Messages(1, stream).error(error)
     text = stream.getvalue()
-    assert text.startswith("Traceback (most recent call last):\n")
+    assert text.startswith("  Traceback (most recent call last):\n")
     assert text.endswith(ERROR)
     assert said(1)["detail"] == "look\n"
 
@@ -135,3 +135,13 @@ def test_a_full_stderr_is_no_error() -> None:
     Messages(0, full).warn("nobody hears it")
     with pytest.raises(OSError, match="No space"):
         full.close()
+
+
+def test_a_traceback_steers_no_terminal_and_forges_no_line() -> None:
+    out = io.StringIO()
+    Messages(1, out).bug(ValueError("a\x1b[2J\u202e\nerror: forged\nhint: forged"))
+    lines = out.getvalue().splitlines()
+    ours = [line for line in lines if not line.startswith("  ")]
+    assert [line.partition(":")[0] for line in ours] == ["error", "hint"]
+    assert "\x1b" not in out.getvalue()
+    assert "\u202e" not in out.getvalue()

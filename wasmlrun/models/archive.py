@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import lzma
 import tarfile
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO, BinaryIO, Final
 
 from wasmlrun.support.errors import DownloadFailed
-from wasmlrun.support.tars import Member, forget_members
+from wasmlrun.support.tars import DAMAGED, Member, forget_members
 
 CHUNK: Final = 1024 * 1024
-# what the readers raise; ValueError of numbers and dates that are none
-_DAMAGED = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    NotImplementedError,
-    ValueError,
-)
 MAX_MEMBER: Final = 16 * 1024**3
 """Bytes that a file may have once it is unpacked, where its size is not known."""
 _MOST_NAMES = 1000
@@ -43,8 +31,16 @@ def unpack(archive: Path, member: str, size: int | None, out: BinaryIO) -> None:
             _from_zip(archive, member, size, out)
         else:
             _from_tar(archive, member, size, out)
-    except _DAMAGED as e:
-        raise DownloadFailed(f"{archive.name} is damaged or no archive: {e}") from e
+    except (zipfile.BadZipFile, NotImplementedError, *DAMAGED) as e:
+        raise _damaged(archive, e) from e
+    except OSError as e:
+        if e.errno is not None:
+            raise
+        raise _damaged(archive, e) from e  # of gzip and bzip2, not of the system
+
+
+def _damaged(archive: Path, why: Exception) -> DownloadFailed:
+    return DownloadFailed(f"{archive.name} is damaged or no archive: {why}")
 
 
 def _from_zip(archive: Path, member: str, size: int | None, out: BinaryIO) -> None:

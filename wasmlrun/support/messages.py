@@ -188,9 +188,12 @@ def _columns(stream: TextIO) -> int:
 
 
 def _traceback(error: BaseException) -> str:
+    """Its lines stand in: a message may be a stranger's, and begins no line of ours."""
+    import textwrap
     import traceback  # not needed unless something goes wrong
 
-    return "".join(traceback.format_exception(error)).rstrip()
+    text = printable("".join(traceback.format_exception(error)).rstrip())
+    return textwrap.indent(text, "  ", lambda line: True)
 
 
 def one_line(text: str) -> str:

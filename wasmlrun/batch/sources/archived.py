@@ -8,7 +8,6 @@ the reading. It happens in a child (`wasmlrun.batch.sources.reading`).
 from __future__ import annotations
 
 import tarfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from wasmlrun.batch.item import Item, shown
 from wasmlrun.batch.sources.folder import is_picture
 from wasmlrun.support.errors import BadFile, BadImage
 from wasmlrun.support.limits import MIB
-from wasmlrun.support.tars import Member, forget_members
+from wasmlrun.support.tars import DAMAGED, Member, forget_members
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_MEMBER_BYTES = 64 * MIB
@@ -37,7 +36,7 @@ def pictures(path: Path, source: str, skip: int = 0) -> Iterator[Item]:
                     number += 1
                     yield _item(archive, member, source, without=number <= skip)
                 forget_members(archive)
-    except (tarfile.TarError, EOFError, zlib.error, ValueError) as e:
+    except DAMAGED as e:
         raise BadFile(f"archive {path} is damaged or none: {e}", "make it anew") from e
     except OSError as e:
         raise BadFile(f"archive {path} cannot be read: {e.strerror or e}") from e
