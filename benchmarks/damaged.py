@@ -11,6 +11,7 @@ import argparse
 import io
 import json
 import os
+import platform
 import random
 import struct
 import subprocess
@@ -146,6 +147,9 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=20_000)
     parser.add_argument("--pixels", type=int, default=64)
     arguments = parser.parse_args()
+    if sys.platform != "linux":
+        sys.exit("error: what processes hold is read from /proc\nhint: use a container or WSL")
+    print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} processors")
     with tempfile.TemporaryDirectory(prefix="wasmlrun-damaged-") as scratch:
         folder = Path(scratch, "pictures")
         folder.mkdir()

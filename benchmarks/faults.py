@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import random
 import signal
 import subprocess
@@ -41,22 +42,24 @@ SHARES = {
     "flip": 100,
     "cold": 50,
 }
-WRONG = ("lost", "double", "wrong", "untold", "orphans", "files left")
+WRONG = ("lost", "double", "wrong", "untold", "hung", "orphans", "files left")
 """Pictures without an answer, with two, with another one than without the fault; exit codes that
-say nothing of a fault that was told, or that are of a bug; processes and files that stayed."""
+say nothing of a fault that was told, or that are of a bug; commands that did not end; processes and
+files that stayed."""
 PAGE = 4096
-SECONDS = 120.0
-"""Longer than any of these commands takes."""
+SECONDS = 300.0
+"""Longer than any of these commands takes: time ends each after a minute of its own."""
 _counted = Lock()
 
 
 class Tried:
     """What one command answered, and how it ended."""
 
-    def __init__(self, code: int, out: bytes, err: bytes) -> None:
+    def __init__(self, code: int, out: bytes, err: bytes, *, hung: bool = False) -> None:
         self.code = code
         self.out = out
         self.err = err
+        self.hung = hung
 
     def rows(self) -> list[dict[str, Any]]:
         """The answers; half a line at the end is none."""
@@ -91,9 +94,19 @@ class Lane:
 
 
 def ended(process: Any) -> Tried:
-    """Wait for a command."""
-    out, err = process.communicate(timeout=SECONDS)
-    return Tried(process.returncode, out or b"", err)
+    """Wait for a command; one that does not end is shown and killed."""
+    hung = False
+    try:
+        out, err = process.communicate(timeout=SECONDS)
+    except subprocess.TimeoutExpired:
+        hung = True
+        for number in filter(None, (process.pid, child_of(process.pid))):
+            with suppress(OSError):
+                where = Path(f"/proc/{number}/wchan").read_text()
+                print(f"hung: {number} in {where}", Path(f"/proc/{number}/status").read_text())
+        process.kill()
+        out, err = process.communicate()
+    return Tried(process.returncode, out or b"", err, hung=hung)
 
 
 def predictions(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -119,6 +132,7 @@ class Faults:
 
     def judge(self, kind: str, tried: Tried, pictures: Sequence[str], *, whole: bool) -> None:
         """Compare a command's answers; `whole` says that each picture must have the right one."""
+        self.note(kind, "hung", int(tried.hung), tried.err[-400:])
         try:
             rows = tried.rows()
         except ValueError:
@@ -348,6 +362,9 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", choices=SHARES, default=list(SHARES))
     arguments = parser.parse_args()
     pictures = sorted(map(str, SAMPLES.glob("*.jpg")))
+    if sys.platform != "linux":
+        sys.exit("error: faults are injected on Linux only\nhint: use a container or WSL")
+    print(f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} processors")
     with tempfile.TemporaryDirectory(prefix="wasmlrun-faults-") as scratch:
         lanes = [Lane(Path(scratch, f"lane{n}"), pictures) for n in range(arguments.lanes)]
         first = lanes[0].classify()

@@ -14,7 +14,7 @@ import socket
 import struct
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
@@ -32,6 +32,13 @@ from wasmlrun.support.messages import Messages
 from wasmlrun.trust import bundle
 
 _NAMES = ("model.onnx", "../model.onnx", "/model.onnx", "a/b.jpg", "b.jpg", "é.png", "a" * 200)
+
+
+_PACKED: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+}
 
 
 class Archives(Target[bytes]):
@@ -66,8 +73,7 @@ class Archives(Target[bytes]):
             data = mutated(data[:20_000], random)
         if kind == "tar":
             return data
-        pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[kind]
-        packed = pack(data)
+        packed = _PACKED[kind](data)
         return mutated(packed, random) if random.random() < 0.3 else packed
 
     def feed(self, value: bytes) -> str:
