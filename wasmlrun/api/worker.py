@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from wasmlrun.api.calls import WORKER
@@ -17,8 +18,6 @@ from wasmlrun.support.limits import Limits
 from wasmlrun.vision.values import source_of
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from wasmlrun.vision.values import ImageLike
 
 AnyPath = str | os.PathLike[str]
@@ -142,20 +141,13 @@ class Worker(Served):
 
         With `errors="return"` a picture that fails gives its error and the rest goes on.
         """
-        from concurrent.futures import ThreadPoolExecutor
+        from wasmlrun.support.in_order import in_order
 
-        with ThreadPoolExecutor(self._parallel) as threads:
-            waiting: deque[Future[Result | WasmlrunError]] = deque()
-            try:
-                for image in images:
-                    waiting.append(threads.submit(self._one, image, errors))
-                    if len(waiting) > 2 * self._parallel:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        one = partial(self._one, errors=errors)
+        answers = in_order(one, images, self._parallel, ahead=2 * self._parallel)
+        with closing(answers):
+            for _, result in answers:
+                yield result
 
     def _one(self, image: ImageLike, errors: str) -> Result | WasmlrunError:
         try:

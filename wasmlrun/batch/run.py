@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Protocol
 
@@ -15,6 +13,7 @@ from wasmlrun.batch.progress import Progress
 from wasmlrun.batch.rows import Row
 from wasmlrun.pipeline.telling import combined
 from wasmlrun.support.errors import EXIT_OK, UsageFault, WasmlrunError
+from wasmlrun.support.in_order import in_order
 from wasmlrun.support.limits import MIB
 from wasmlrun.support.messages import one_line
 
@@ -91,24 +90,18 @@ def classified(items: Iterable[Item], team: Team, jobs: int) -> Generator[Row, N
         Hopeless: no picture can be classified.
     """
     # twice as many as there are children: one reads a file while another waits for its answer
-    threads = ThreadPoolExecutor(2 * jobs)
-    waiting: deque[tuple[Item, Future[Row]]] = deque()
-    held = 0
-    try:
-        for item in items:
-            waiting.append((item, threads.submit(team.row, item)))
-            held += item.held
-            while waiting and (len(waiting) > AHEAD * jobs or held > MOST_HELD):
-                first, future = waiting.popleft()
-                held -= first.held
-                yield future.result()
-        while waiting:
-            yield waiting.popleft()[1].result()
-    except BaseException:
-        team.close()  # else its threads are waited for
-        raise
-    finally:
-        threads.shutdown(cancel_futures=True)
+    answers = in_order(
+        team.row,
+        items,
+        2 * jobs,
+        ahead=AHEAD * jobs,
+        weight=lambda item: item.held,
+        most=MOST_HELD,
+        on_leaving=team.close,  # else its threads wait for their answers
+    )
+    with closing(answers):
+        for _, row in answers:
+            yield row
 
 
 def keep(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -83,17 +82,9 @@ class Classifier:
             for image in images:
                 yield image, self._outcome(image)
             return
-        from concurrent.futures import Future, ThreadPoolExecutor
+        from wasmlrun.support.in_order import in_order
 
-        with ThreadPoolExecutor(threads) as executor:
-            waiting: deque[tuple[ImageSource, Future[ImageResult | WasmlrunError]]] = deque()
-            for image in images:
-                waiting.append((image, executor.submit(self._outcome, image)))
-                if len(waiting) > 2 * threads:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            for image, future in waiting:
-                yield image, future.result()
+        yield from in_order(self._outcome, images, threads, ahead=2 * threads)
 
     def _outcome(self, image: ImageSource) -> ImageResult | WasmlrunError:
         try:
