@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -63,11 +64,13 @@ def test_who_leaves_waits_for_those_at_work_alone() -> None:
         if number > 0:
             begun.release()
             assert leave.wait(60)
+            time.sleep(0.1)  # so that the rest could not be done in passing
         done.append(number)
         return number
 
     answers = in_order(work, range(100), 2, ahead=20, on_leaving=leave.set)
     assert next(answers) == (0, 0)
-    assert begun.acquire(timeout=60) and begun.acquire(timeout=60)
+    for _ in range(2):
+        assert begun.acquire(timeout=60)
     answers.close()
-    assert set(done) < {0, 1, 2, 3, 4}
+    assert 3 <= len(done) < 21
