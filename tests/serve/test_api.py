@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from kit.models_by_hand import COLOURS
@@ -253,12 +254,32 @@ def test_an_inference_in_json_and_in_binary(served: Served) -> None:
         ({"datatype": "FP64"}, "given was [1, 4, 4, 3] f64"),
         ({"datatype": "BYTES"}, "datatype BYTES is not one of"),
         ({"data": [1]}, "1 numbers, its shape has 48"),
+        ({"data": [1] * 49}, "more numbers than the 48"),
+        ({"shape": [10**4000] * 16}, "its shape must be a list"),
     ],
 )
 def test_tensors_that_do_not_fit(served: Served, changes: dict[str, object], words: str) -> None:
     reply = infer(served, **changes)
     assert reply.status == 400
     assert words in reply.json["error"]
+
+
+def test_a_body_is_read_by_a_process_that_may_be_lost(
+    colours: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    words: list[str | Path] = ["--model", colours, "--processes", "1", "--timeout", "1"]
+    with Served(*words, env=environment, cwd=tmp_path) as server:
+        # numbers in JSON take a hundred times their place; a process that has not ended by then is
+        # replaced, and who asks for something else meanwhile is answered
+        body = b'{"inputs": [' + b"{}," * 10_000_000 + b"1]}"
+        statuses: list[int] = []
+        path = "/v2/models/colours/infer"
+        thread = Thread(target=lambda: statuses.append(server.ask("POST", path, body).status))
+        thread.start()
+        while thread.is_alive():
+            assert server.get("/healthz").status == 200
+        assert statuses[0] in (400, 504)
+        assert infer(server).status == 200
 
 
 def test_a_public_client_works(served: Served) -> None:

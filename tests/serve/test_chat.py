@@ -176,7 +176,7 @@ def test_other_methods_and_bodies(served: Served) -> None:
     assert served.ask("POST", "/v1/models").json["error"]["type"] == "invalid_request_error"
     assert served.get("/v1/other").status == 404
     assert served.ask("POST", "/v1/chat/completions", b"{").status == 400
-    large = served.ask("POST", "/v1/chat/completions", b"x" * (33 << 20))
+    large = served.ask("POST", "/v1/chat/completions", b"x" * ((1 << 20) + 1))
     assert (large.status, large.json["error"]["code"]) == (413, "too-large")
 
 

@@ -76,6 +76,13 @@ def test_numbers_that_json_has_not() -> None:
         (body(shape=[1, -3]), "its shape"),
         (body(shape="x"), "its shape"),
         (body(shape=[4]), "3 numbers, its shape has 4"),
+        (body(data=[[1, 2], [3, 4]]), "more numbers than the 3"),
+        (body(shape=[1] * 17), "a list of up to 16 numbers"),
+        # each is read; their product would take hours, and could not be written
+        (body(shape=[10**4000] * 16), "its shape"),
+        (body(shape=[2**31 + 1]), "its shape"),
+        (body(shape=[2**31] * 16), "its shape has"),
+        (body(shape=[3], name="n" * 257), "257 characters"),
         (body(data=["x"]), "must be numbers"),
         (body(data=None), "must be numbers"),
         (body(datatype="UINT8", data=[1, 2, 300]), "input in"),

@@ -245,6 +245,11 @@ LAST = b"Connection: close\r\n\r\n"
         (b"GET http://evil.org/ HTTP/1.1\r\nHost: h\r\n" + LAST, b"421"),
         (b"POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n" + LAST, b"501"),
         (b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n" + LAST, b"200"),
+        (
+            b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nConnection: Upgrade, close\r\n\r\n",
+            b"200",
+        ),
     ],
     ids=lambda value: repr(value)[:30],
 )  # fmt: skip
@@ -272,6 +277,9 @@ def test_a_header_that_comes_many_times_is_one(served: Served) -> None:
         "/../secret", "/%2e%2e/secret", "/..%2fsecret", "/..%5csecret", "/public/../../secret",
         "/secret", "/_hidden", "/_hidden.wasm", "/index.wasm", "/%00", "/style.css%00.html",
         "//etc/passwd", "/" + "../" * 50 + "etc/passwd",
+        "/%c0%ae%c0%ae/secret", "/%252e%252e/secret", "/..;/secret", "/./../secret", "/.%2e/secret",
+        "/style.css/../../secret", "/_hidden/", "/secret%20", "/" + "a" * 50_000,
+        "/" + "%2e%2e%2f" * 5000 + "secret", "/%2e%2e%2f" + "b" * 300 + "%00", "/\\..\\secret",
     ],
 )  # fmt: skip
 def test_paths_that_lead_nowhere(served: Served, target: str) -> None:

@@ -19,6 +19,8 @@ from wasmlrun.support.errors import WasmlrunError
 _MODELS, _COMPLETIONS = "/v1/models", "/v1/chat/completions"
 _STEP = {True: 0.02, False: 0.2}
 """Seconds for which the child goes on before it tells what there is, in a stream and without."""
+_LEAST_BODY, _BYTES_PER_TOKEN = 1 << 20, 64
+"""A body beyond these can fit no context; to read one would keep all others waiting."""
 _STREAM = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -29,11 +31,13 @@ _STREAM = (
 class Chat:
     """The language models that are served."""
 
-    def __init__(self, names: Sequence[str], pool: Pool, max_body: int, seconds: float) -> None:
-        """`seconds` are those of a whole answer."""
+    def __init__(
+        self, names: Sequence[str], pool: Pool, max_body: int, context: int, seconds: float
+    ) -> None:
+        """`context` is in tokens, `seconds` are those of a whole answer."""
         self.names = names
         self._pool = pool
-        self._max_body = max_body
+        self._max_body = min(max_body, max(_LEAST_BODY, _BYTES_PER_TOKEN * context))
         self._seconds = seconds
         self._created = int(time.time())
 

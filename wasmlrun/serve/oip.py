@@ -29,6 +29,10 @@ TYPES = {
 }
 NAMES = {dtype: name for name, dtype in TYPES.items()}
 MAX_INPUTS = 16
+MAX_NAME = 256
+MAX_RANK = 16
+MAX_SIZE = 2**31
+"""Of a dimension. Numbers of a thousand digits each would be multiplied for hours."""
 _FORMATS = {
     DType.BOOL: "?",
     DType.U8: "B",
@@ -134,14 +138,14 @@ def _input(entry: Any, body: bytes, at: int) -> tuple[tuple[str, Tensor], int]:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise Malformed('an input has no "name"')
     name, shape = entry["name"], entry.get("shape")
+    if len(name) > MAX_NAME:
+        raise Malformed(f"an input's name has {len(name)} characters, more than {MAX_NAME}")
     dtype = TYPES.get(str(entry.get("datatype")))
     if dtype is None:
         raise Malformed(f"input {name}: datatype {entry.get('datatype')} is not one of "
                         f"{', '.join(TYPES)}")  # fmt: skip
-    if not isinstance(shape, list) or not all(
-        isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in shape
-    ):
-        raise Malformed(f"input {name}: its shape must be a list of numbers")
+    if not isinstance(shape, list) or len(shape) > MAX_RANK or not all(map(_is_size, shape)):
+        raise Malformed(f"input {name}: its shape must be a list of up to {MAX_RANK} numbers")
     count = math.prod(shape)
     parameters = entry.get("parameters")
     size = parameters.get("binary_data_size") if isinstance(parameters, dict) else None
@@ -155,7 +159,9 @@ def _input(entry: Any, body: bytes, at: int) -> tuple[tuple[str, Tensor], int]:
     if dtype not in _FORMATS:
         raise Malformed(f"input {name}: {entry['datatype']} has no form in JSON; send it in binary")
     numbers: list[Any] = []
-    _flatten(entry.get("data"), numbers, len(body), 0)
+    _flatten(entry.get("data"), numbers, count, 0)
+    if len(numbers) > count:
+        raise Malformed(f"input {name}: more numbers than the {count} that its shape has")
     if len(numbers) != count:
         raise Malformed(f"input {name}: {len(numbers)} numbers, its shape has {count}")
     try:
@@ -165,10 +171,16 @@ def _input(entry: Any, body: bytes, at: int) -> tuple[tuple[str, Tensor], int]:
     return (name, Tensor(tuple(shape), dtype, data)), at
 
 
+def _is_size(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= MAX_SIZE
+
+
 def _flatten(data: Any, found: list[Any], most: int, depth: int) -> None:
-    if isinstance(data, list) and depth < 16:
+    if isinstance(data, list) and depth < MAX_RANK:
         for item in data:
             _flatten(item, found, most, depth + 1)
+            if len(found) > most:
+                return
     elif isinstance(data, (int, float)):
         found.append(data)
     else:

@@ -158,7 +158,7 @@ def _chat(order: Order, pool: Pool) -> Chat | None:
     if not order.chats:
         return None
     names = [chat["name"] for chat in order.chats]
-    return Chat(names, pool, order.max_body, order.timeout)
+    return Chat(names, pool, order.max_body, order.context, order.timeout)
 
 
 def _listen(host: str, port: int) -> socket.socket:

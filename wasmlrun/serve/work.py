@@ -29,6 +29,7 @@ from wasmlrun.pipeline.program import response_of
 from wasmlrun.pipeline.trusted import with_gate
 from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.worker import LinkedWorker
+from wasmlrun.serve import oip
 from wasmlrun.supervisor.answering import Handler
 from wasmlrun.supervisor.channel import EMPTY, Message
 from wasmlrun.supervisor.stages import Board
@@ -38,7 +39,6 @@ from wasmlrun.support.messages import Messages
 from wasmlrun.support.paths import is_file
 from wasmlrun.support.process import bound_memory
 from wasmlrun.support.records import Record, replace
-from wasmlrun.support.tensor import DType, Tensor
 from wasmlrun.vision.decode import configure_process
 from wasmlrun.vision.values import ImageBytes
 
@@ -84,7 +84,7 @@ class Work:
             case "classify":
                 return self._models[int(head["model"])].classified(head, bytes(message.parts[0]))
             case "infer":
-                return self._models[int(head["model"])].inferred(head, message.parts)
+                return self._models[int(head["model"])].inferred(head, bytes(message.parts[0]))
             case "about":
                 return Message({"models": [model.about() for model in self._models]})
             case other:
@@ -145,18 +145,18 @@ class _Model:
             }
         )
 
-    def inferred(
-        self, head: Mapping[str, Any], parts: tuple[bytes | bytearray | memoryview, ...]
-    ) -> Message:
-        inputs = [
-            (name, Tensor(tuple(shape), DType(dtype), bytes(data)))
-            for (name, dtype, shape), data in zip(head["inputs"], parts, strict=True)
-        ]
-        outputs = self._classifier.infer(inputs, Clock.after(self._limits.timeout))
-        return Message(
-            {"outputs": [[name, t.dtype.value, list(t.shape)] for name, t in outputs]},
-            tuple(t.data for _, t in outputs),
-        )
+    def inferred(self, head: Mapping[str, Any], body: bytes) -> Message:
+        clock = Clock.after(self._limits.timeout)
+        try:
+            asked = oip.parse(body, head["header"])
+            outputs = self._classifier.infer(asked.inputs, clock)
+            answer, size = oip.answer(head["name"], asked, outputs)
+        except oip.Malformed as e:
+            return Message({"malformed": str(e)})
+        except MemoryError as e:
+            most = self._limits.process_memory
+            raise exceeded("process_memory", most, "the request takes more") from e
+        return Message({"size": size}, (answer,))
 
     def about(self) -> dict[str, Any]:
         graph = self._loading.graph()
