@@ -11,7 +11,9 @@ from kit.needs import needs
 from wasmlrun.manifest.manifest import Classify
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.model_source import source_of
-from wasmlrun.tiny.pack import Order, Packed, pack
+from wasmlrun.tiny.pack import Order, Packed, Subject, compile_ready, make_ready
+from wasmlrun.tiny.ready import packed as packed_ready
+from wasmlrun.tiny.ready import unpacked
 from wasmlrun.toolkit.toolchains.installer import Installer
 
 Packer = Callable[..., Packed]
@@ -40,19 +42,11 @@ def packed(zig: dict[str, str], tmp_path: Path) -> Packer:
         keep: Path | None = None,
         page: Path | None = None,
     ) -> Packed:
-        output = tmp_path / f"{simd}.wasm"
-        order = Order(
-            "model",
-            "model.tflite",
-            source_of([model], None),
-            settings or Classify(),
-            labels,
-            output,
-            simd,
-            decode or page is not None,
-            keep,
-            page,
-        )
-        return pack(order, Installer(Messages(-1), allowed=False))
+        source, decode = source_of([model], None), decode or page is not None
+        subject = Subject("model.tflite", source, settings or Classify(), labels)
+        # on its way as from a process to another
+        made = unpacked(*packed_ready(make_ready(subject, decode=decode)))
+        order = Order("model", tmp_path / f"{simd}.wasm", simd, decode, keep, page)
+        return compile_ready(made, order, Installer(Messages(-1), allowed=False))
 
     return make

@@ -128,6 +128,8 @@ BOUNDS = (
     *(o for o in LIMITS if o.name == "limit_process_memory"),
 )
 """The limits of work over results, of which there may be any number."""
+READING = tuple(o for o in LIMITS if o.name in ("limit_timeout", "limit_process_memory"))
+"""The limits of reading what others made, where no guest runs."""
 ISOLATION = Option(
     ("--require-isolation",),
     "require_isolation",

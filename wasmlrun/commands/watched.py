@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from wasmlrun.supervisor.blame import supervised
 from wasmlrun.support.errors import EXIT_OK, EXIT_TERMINATED
-from wasmlrun.support.records import Record
 
 if TYPE_CHECKING:
     from wasmlrun.report.on_demand import ReportOnDemand
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
     from wasmlrun.walls.child import Fence
 
 
-class Unwalled(Record):
-    """No walls, on purpose: the child may do what its user may."""
-
-    reason: str
-    """What the work has to do that walls forbid."""
-
-
 def in_child(
     work: Callable[[Board], int | None],
     report: Reporter[Any] | ReportOnDemand[Any],
@@ -37,12 +29,12 @@ def in_child(
     trace: Trace | None = None,
     *,
     limits: Limits | None = None,
-    fence: Fence | Unwalled,
+    fence: Fence,
 ) -> int:
     """Work that native code may crash, and whatever it ends with told as of `subject`.
 
     The child tells what it finds; this process speaks only when the child is dead. `fence` are
-    the walls around it, or why there are none.
+    the walls around it.
     """
 
     def told(error: WasmlrunError, _: Death, __: Board) -> int:
@@ -51,8 +43,7 @@ def in_child(
     def attempted(board: Board) -> int:
         return report.attempt(lambda: work(board), subject)
 
-    walls = None if isinstance(fence, Unwalled) else fence
-    return supervised(attempted, told, messages, trace, limits=limits, fence=walls)
+    return supervised(attempted, told, messages, trace, limits=limits, fence=fence)
 
 
 def asked_of_child(

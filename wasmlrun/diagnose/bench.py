@@ -81,7 +81,7 @@ def _process(arguments: Sequence[str], cache: Path) -> dict[str, float]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         # a terminal's Ctrl-C is for the one that measures, which then ends this one
-        process_group=0 if os.name == "posix" else None,
+        start_new_session=os.name == "posix",
     )
     with process:
         try:

@@ -1,10 +1,13 @@
-"""From a model to a module that holds it: read, check, simplify, plan, write, compile."""
+"""From a model to a module that holds it: read, check, simplify, plan, write; then compile.
+
+What reads the model and what starts the compiler are two steps, which `ready` joins: the first one
+has no need of programs, nor the second one of the model.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,12 +18,14 @@ from typing import Any
 from wasmlrun import __version__
 from wasmlrun.engines.protocol import Port
 from wasmlrun.manifest.manifest import Classify
+from wasmlrun.support import tempfiles
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.support.tensor import DType
 from wasmlrun.tiny import arena, build, consistent, description, source, support
 from wasmlrun.tiny.graph import Graph, Value
 from wasmlrun.tiny.page import page
+from wasmlrun.tiny.ready import Ready, plain_picture
 from wasmlrun.tiny.simplify import simplify
 from wasmlrun.toolkit.toolchains.installer import BuildFailed, Installer
 from wasmlrun.toolkit.toolchains.zig import zig_command
@@ -29,16 +34,22 @@ from wasmlrun.vision.preprocess import InputSpec, resolve
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be packed, and how."""
+class Subject:
+    """What is to be packed."""
 
-    name: str
-    """The model's name: what a worker's answer is shown with."""
     shown: str
-    """As the user gave it."""
+    """The model as the user gave it."""
     model: ModelSource
     settings: Classify
     labels: Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What it is to become."""
+
+    name: str
+    """The model's name: what a worker's answer is shown with."""
     output: Path
     simd: str = "simd"
     decode: bool = False
@@ -68,38 +79,57 @@ class Packed:
     seconds: float
 
 
-def pack(order: Order, installer: Installer) -> Packed:
-    """Build the module; it gets its name only when it is complete.
+def make_ready(subject: Subject, *, decode: bool) -> Ready:
+    """Read a model and write its C, without a compiler; `decode` is whether it has to take
+    pictures as files.
 
     Raises:
         BadModel: the file is damaged, or has operations that cannot be packed: all are named.
-        BadLabels: the labels do not fit. ToolMissing: there is no zig, and none may be installed.
-        BuildFailed: the compiler found errors, or the result cannot be written.
+        BadLabels: the labels do not fit.
     """
-    started = time.monotonic()
-    graph, plan, written = prepare(order.model, order.shown)
+    graph, plan, written = prepare(subject.model, subject.shown)
     given, answer = graph.value(graph.inputs[0]), graph.value(graph.outputs[0])
-    spec = _picture(order.settings, given)
-    if order.decode and spec is None:
+    spec = _picture(subject.settings, given)
+    if decode and spec is None:
         raise BadModel(
-            f"model {order.shown} takes no picture, so that nothing can be decoded for it",
+            f"model {subject.shown} takes no picture, so that nothing can be decoded for it",
             "pack it without --decode and --html",
         )
     classes = max(answer.shape, default=1) if answer.count == max(answer.shape, default=1) else 0
-    offset = label_offset(classes, order.labels, order.settings.label_offset)
+    offset = label_offset(classes, subject.labels, subject.settings.label_offset)
     ends = build.Ends(
         given,
         answer,
         plan.offsets[given.name],
         plan.offsets[answer.name],
         classes,
-        _are_logits(graph, order.settings.scores, classes),
+        _are_logits(graph, subject.settings.scores, classes),
         offset,
         spec,
     )
-    about = _about(order, ends, plan.size)
-    module = _compiled(order, ends, written, plan.size, installer)
-    module = description.with_description(module, about, order.labels)
+    return Ready(
+        subject.model.sha256,
+        subject.labels,
+        written,
+        ends,
+        plan.size,
+        plan.least,
+        len(graph.nodes),
+        subject.settings.unsure_below,
+    )
+
+
+def compile_ready(ready: Ready, order: Order, installer: Installer) -> Packed:
+    """Build the module; it gets its name only when it is complete.
+
+    Raises:
+        ToolMissing: there is no zig, and none may be installed.
+        BuildFailed: the compiler found errors, or the result cannot be written.
+    """
+    started = time.monotonic()
+    ends, written = ready.ends, ready.source
+    module = _compiled(order, ready, installer)
+    module = description.with_description(module, _about(order, ready), ready.labels)
     _write(order.output, module)
     if order.page is not None:
         html = page(module, order.name, ends, order.settings.unsure_below)
@@ -109,11 +139,11 @@ def pack(order: Order, installer: Installer) -> Packed:
         len(module),
         len(written.constants),
         _first_memory(module),
-        plan.size,
-        plan.least,
+        ready.arena,
+        ready.arena_least,
         written.scratch,
-        len(graph.nodes),
-        f"{'×'.join(map(str, given.shape))} {given.dtype}",
+        ready.operations,
+        f"{'×'.join(map(str, ends.input.shape))} {ends.input.dtype}",
         time.monotonic() - started,
     )
 
@@ -190,42 +220,29 @@ def _are_logits(graph: Graph, scores: str, classes: int) -> bool:
     return not (node.op == "softmax" or (node.op == "unary" and node["kind"] == "sigmoid"))
 
 
-def _about(order: Order, ends: build.Ends, arena_size: int) -> dict[str, Any]:
-    spec = ends.picture
-    picture = None
-    if spec is not None:
-        picture = {
-            "size": [spec.height, spec.width],
-            "resize": spec.resize,
-            "layout": spec.layout,
-            "dtype": spec.dtype.value,
-            "color": spec.color,
-            "mean": list(spec.mean),
-            "scale": list(spec.scale),
-        }
+def _about(order: Order, ready: Ready) -> dict[str, Any]:
+    ends, spec = ready.ends, ready.ends.picture
     return {
         "packer": __version__,
-        "model": {"name": order.name, "sha256": order.model.sha256},
+        "model": {"name": order.name, "sha256": ready.sha256},
         "input": {"shape": list(ends.input.shape), "dtype": ends.input.dtype},
         "output": {"shape": list(ends.output.shape), "dtype": ends.output.dtype},
-        "picture": picture,
+        "picture": None if spec is None else plain_picture(spec),
         "decodes": order.decode,
         "simd": order.simd,
-        "arena": arena_size,
+        "arena": ready.arena,
         "label_offset": ends.label_offset,
-        "unsure_below": order.settings.unsure_below,
+        "unsure_below": ready.unsure_below,
     }
 
 
-def _compiled(
-    order: Order, ends: build.Ends, written: source.Source, arena_size: int, installer: Installer
-) -> bytes:
+def _compiled(order: Order, ready: Ready, installer: Installer) -> bytes:
     zig = zig_command(installer)
-    with tempfile.TemporaryDirectory(prefix="wasmlrun-pack-") as made:
-        folder = Path(made, "c")
+    with tempfiles.handed_down(), tempfiles.private_folder() as made:
+        folder = made / "c"
         folder.mkdir()
-        build.write_folder(folder, written, ends, arena_size, order.labels)
-        module = Path(made, "module.wasm")
+        build.write_folder(folder, ready.source, ready.ends, ready.arena, ready.labels)
+        module = made / "module.wasm"
         build.compile_folder(folder, module, zig, build.flags(order.simd, decode=order.decode))
         if order.keep is not None:
             try:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -231,12 +232,25 @@ def compile_with(
     """
     words = [str(word) for word in command]
     try:
-        done = subprocess.run(
-            words, cwd=folder, env={**os.environ, **(environ or {})}, stdout=sys.stderr, check=False
+        process = subprocess.Popen(
+            words,
+            cwd=folder,
+            env={**os.environ, **(environ or {})},
+            stdout=sys.stderr,
+            # with what it starts it is a group, which is ended as one
+            start_new_session=os.name == "posix",
         )
     except OSError as e:
         raise BuildFailed(f"{words[0]} cannot be run: {e.strerror}") from e
-    if done.returncode != 0:
+    with process:
+        try:
+            process.wait()
+        except BaseException:
+            if os.name == "posix":
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            raise
+    if process.returncode != 0:
         raise BuildFailed(f"{folder.name} was not built: the compiler found errors")
 
 
