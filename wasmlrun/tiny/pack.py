@@ -132,7 +132,7 @@ def compile_ready(ready: Ready, order: Order, installer: Installer) -> Packed:
     module = description.with_description(module, _about(order, ready), ready.labels)
     _write(order.output, module)
     if order.page is not None:
-        html = page(module, order.name, ends, order.settings.unsure_below)
+        html = page(module, order.name, ends, ready.unsure_below)
         _write(order.page, html.encode())
     return Packed(
         order.output,
