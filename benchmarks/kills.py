@@ -1,6 +1,6 @@
 """Random kills of a batch and of its children: its rows must be those of an uninterrupted run.
 
-python benchmarks/kills.py FOLDER [--kills 1000] [--seed 1] [--form jsonl] [-- OPTIONS OF batch…]
+python benchmarks/kills.py [--kills 1000] [--seed 1] [--form jsonl] FOLDER [-- OPTIONS OF batch…]
 
 The batch runs over FOLDER once without a kill. Then it runs again and again: killed (SIGKILL,
 SIGTERM, SIGINT) after a random time, or one of its children is, and gone on with by --resume.

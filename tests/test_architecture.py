@@ -23,6 +23,7 @@ LAYERS = [
     "cli",
     "commands",
     "serve",
+    "ray",
     "batch",
     "report",
     "diagnose",

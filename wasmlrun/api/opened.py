@@ -159,8 +159,13 @@ def _host(settings: ApiSettings, board: Board, messages: Messages) -> Host:
         messages,
         # as many computations at a time in this process, or in as many processes
         streams=side_by_side if here else 1,
-        threads=None if here or side_by_side == 1 else max(1, processors() // side_by_side),
+        threads=settings.get("threads") or _share(side_by_side, here),
     )
+
+
+def _share(side_by_side: int, here: bool) -> int | None:
+    """The cores of a process that is one of several; None is all."""
+    return None if here or side_by_side == 1 else max(1, processors() // side_by_side)
 
 
 def _bound(settings: ApiSettings, limits: Limits) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from wasmlrun.commands.options import (
 from wasmlrun.commands.reader import (
     VERBOSITY,
     Argument,
+    Choice,
     Command,
     File,
     Flag,
@@ -33,7 +34,9 @@ from wasmlrun.commands.reader import (
 if TYPE_CHECKING:
     from wasmlrun.api.settings import ApiSettings
     from wasmlrun.batch.crew import Crew
+    from wasmlrun.batch.item import Item
     from wasmlrun.batch.journal import Journal
+    from wasmlrun.batch.rows import Row
     from wasmlrun.batch.run import Tally
     from wasmlrun.commands.judging import Judging
     from wasmlrun.support.messages import Messages
@@ -59,6 +62,8 @@ class Wanted(GuestOptions):
     overwrite: bool = False
     max_errors: int | None = None
     no_timings: bool = False
+    engine: str = "local"
+    address: str | None = None
     truth: str | None = None
     expect_accuracy: float | None = None
     junit: Path | None = None
@@ -124,11 +129,12 @@ def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
     from wasmlrun.support.tasks import processors
     from wasmlrun.support.termination import Terminated
 
-    jobs = wanted.jobs or processors()
+    jobs = 1 if wanted.engine == "ray" else wanted.jobs or processors()
     settings = _settings(wanted, jobs)
     finish = sinks.writer_for(wanted.output, wanted.top or TOP)
     words = tuple(stream.expanded(words))
     stream.check(words)
+    _join(wanted)
     if wanted.worker is not None and not wanted.worker.endswith(".wasm"):
         from wasmlrun.commands.options import interpreter
 
@@ -147,7 +153,7 @@ def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
         if note is not None:
             messages.info(note)
         with kept_rows(messages):
-            _classify(words, wanted, jobs, crew, journal, tally, messages)
+            _classify(words, wanted, settings, crew, journal, tally, messages)
         finish(journal)
     except Hopeless as hopeless:
         raise hopeless.error from None
@@ -162,7 +168,7 @@ def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
 def _classify(
     words: tuple[str, ...],
     wanted: Wanted,
-    jobs: int,
+    settings: ApiSettings,
     crew: Crew,
     journal: Journal,
     tally: Tally,
@@ -172,7 +178,7 @@ def _classify(
     import time
 
     from wasmlrun.batch import progress, stream
-    from wasmlrun.batch.run import classified, keep, skip_done
+    from wasmlrun.batch.run import keep, skip_done
 
     items = stream.pictures(words, skip=journal.count(), allow_outside=wanted.allow_outside)
     skip_done(journal, items, tally)
@@ -181,13 +187,49 @@ def _classify(
         messages.info(f"going on after {before:,} pictures")
     with progress.watching(messages, before) as watcher:
         stream.count_beside(words, watcher, allow_outside=wanted.allow_outside)
-        found = classified(items, crew, jobs)
+        found = _rows(items, wanted, settings, crew, messages)
         keep(found, journal, tally, watcher, max_errors=wanted.max_errors)
     seconds = time.monotonic() - started
     messages.info(
         f"{tally.done:,} pictures, {tally.errors:,} errors; {tally.done - before:,} in "
         f"{progress.duration(seconds)}, {(tally.done - before) / max(seconds, 1e-9):.0f} a second"
     )
+
+
+def _join(wanted: Wanted) -> None:
+    """Be part of the Ray cluster, where the work is to be done on one. Raises UsageFault,
+    SystemRefused.
+    """
+    from wasmlrun.support.errors import UsageFault
+
+    if wanted.engine == "ray":
+        from wasmlrun.ray import engine
+
+        engine.connect(wanted.address)
+    elif wanted.address is not None:
+        raise UsageFault("--address is a Ray cluster's", "add --engine ray")
+
+
+def _rows(
+    items: Iterator[Item],
+    wanted: Wanted,
+    settings: ApiSettings,
+    crew: Crew,
+    messages: Messages,
+) -> Generator[Row, None, None]:
+    """The rows of the items, from wherever they are classified."""
+    if wanted.engine == "ray":
+        from wasmlrun.ray import engine
+
+        identity = crew.identity()
+        crew.close()  # it has said what must be the same everywhere
+        timings = not wanted.no_timings
+        return engine.classified(
+            items, settings, identity, messages.info, actors=wanted.jobs, timings=timings
+        )
+    from wasmlrun.batch.run import classified
+
+    return classified(items, crew, settings["parallel"])
 
 
 def _settings(wanted: Wanted, jobs: int) -> ApiSettings:
@@ -300,9 +342,24 @@ command = Command(
         Option(
             ("--jobs", "--workers"),
             "jobs",
-            "Pictures at the same time, each in a process. Default: the number of processors.",
+            "Pictures at the same time, each in a process. Default: the number of processors, of "
+            "the whole cluster with --engine ray.",
             Whole(1, 1024),
             "N",
+        ),
+        Option(
+            ("--engine",),
+            "engine",
+            "Where the work is done: on this machine, or on a Ray cluster (wasmlrun[ray]).",
+            Choice(("local", "ray")),
+            default="local",
+            show_default=True,
+        ),
+        Option(
+            ("--address",),
+            "address",
+            "The Ray cluster. Default: RAY_ADDRESS, else one of this machine alone.",
+            metavar="HOST:PORT",
         ),
         Option(
             ("--no-timings",),
