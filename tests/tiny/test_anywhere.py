@@ -8,8 +8,9 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,6 +127,38 @@ def test_the_page_doubts_as_the_command_does(
         == said
     )
     assert said or doubt == ""
+
+
+def test_a_photograph_has_its_name_in_every_host(
+    run_cli: Callable[..., Any],
+    zig: dict[str, str],
+    shared_data: Path,
+    browser: Browser,
+    tmp_path: Path,
+) -> None:
+    models, photograph = shared_data / "models", shared_data / "images" / "cat_720p.jpg"
+    done = run_cli(
+        [
+            *("pack", models / "mobilenet_v2_1.0_224_quant.tflite", "--decode", "--html"),
+            *("--labels", models / "imagenet_labels.txt", "-o", "m.wasm"),
+        ],
+        cwd=tmp_path,
+        env=zig,
+    )
+    assert done.code == 0, done.stderr
+    done = run_cli(["classify", photograph, "--worker", "m.wasm", "-k", "1"], cwd=tmp_path)
+    assert done.stdout.split("\t")[1:] == ["Egyptian cat", "0.9375", "286\n"]
+    (tmp_path / "host.mjs").write_text(NODE)
+    host = [tool("node"), "--no-warnings", str(tmp_path / "host.mjs"), str(tmp_path / "m.wasm")]
+    with photograph.open("rb") as file:
+        said = subprocess.run(host, stdin=file, capture_output=True, check=True, timeout=120)
+    assert said.stdout.decode().splitlines()[0] == "Egyptian cat\t0.937500000\t286"
+    page = tmp_path / "m.html"
+    assert base64.b64encode((tmp_path / "m.wasm").read_bytes()).decode() in page.read_text()
+    browser.open(page.as_uri())
+    browser.choose("#file", photograph)
+    browser.until(lambda: browser.text("#answer") != "", "there is an answer")
+    assert browser.text("#answer").split("\t")[:2] == ["Egyptian cat", "93.8 %"]
 
 
 def test_wasm3_which_has_no_vectors(packed: Packer) -> None:
