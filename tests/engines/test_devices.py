@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-from kit.fakes import FakeEngine
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
+from fuzz.bases import onnx
+from kit.fakes import FakeEngine
+from kit.needs import needs
+from kit.outcome import Outcome
+
+from wasmlrun.engines import registry
 from wasmlrun.engines.devices import DeviceChoice
 from wasmlrun.support.errors import UsageFault
 
@@ -49,6 +56,41 @@ def test_an_absent_device_is_an_error_when_devices_are_strict() -> None:
     with pytest.raises(UsageFault) as caught:
         choose("NPU", "cpu", ["CPU"], strict=True)
     assert caught.value.message == "device NPU is not on this machine (found: CPU)"
+
+
+@pytest.mark.parametrize("name", ["litert", "llama", "onnx", "torch", "whisper"])
+@pytest.mark.parametrize(("target", "device"), [("gpu", "GPU"), ("tpu", "NPU")])
+def test_an_engine_without_such_a_device_is_named_whatever_the_machine_has(
+    name: str, target: str, device: str
+) -> None:
+    engine = FakeEngine(about=registry.about(name))
+    warnings: list[str] = []
+    message = f"the engine {name} has no device {device} (it computes on: CPU)"
+    assert DeviceChoice(None, warnings.append)(engine, target) == "CPU"
+    assert warnings == [f"{message}; using CPU"]
+    with pytest.raises(UsageFault) as caught:
+        DeviceChoice(None, warnings.append, strict=True)(engine, target)
+    assert caught.value.message == message
+    assert caught.value.hint == (
+        "leave out --strict-device to fall back to CPU; wasmlrun engines lists what others have"
+    )
+
+
+def test_the_command_ends_with_it(
+    run_cli: Callable[..., Outcome], red_image: Path, tmp_path: Path
+) -> None:
+    needs("onnxruntime", "onnxruntime")
+    model = tmp_path / "net.onnx"
+    model.write_bytes(onnx())
+    words = ["classify", red_image, "--model", model, "--backend", "onnx", "--device", "npu"]
+    done = run_cli(words)
+    assert done.code == 0
+    assert "warning: the engine onnx has no device NPU (it computes on: CPU); using CPU" in (
+        done.stderr
+    )
+    done = run_cli([*words, "--strict-device"])
+    assert (done.code, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the engine onnx has no device NPU (it computes on: CPU)")
 
 
 def test_the_warning_comes_once() -> None:

@@ -48,6 +48,8 @@ def test_it_tells_what_it_is(engine: Engine) -> None:
     assert engine.about.encodings == (Encoding.WHISPER,)
     assert engine.version()[0].isdigit()
     assert list(engine.devices()) == ["CPU"]
+    with pytest.raises(EngineError, match=r"whisper.cpp has no device GPU here"):
+        engine.load(ModelSource(Encoding.WHISPER, (b"lmgg",)), "GPU")
 
 
 def test_the_model_is_known_by_its_first_bytes(tmp_path: Path) -> None:

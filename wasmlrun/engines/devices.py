@@ -41,8 +41,14 @@ class DeviceChoice:
             return "AUTO" if len(present) > 1 else "CPU"
         if any(name.split(".")[0] == device for name in present):
             return device
+        about, hint = engine.about, "leave out --strict-device to fall back to CPU"
         message = f"device {device} is not on this machine (found: {', '.join(present)})"
+        if about.devices and device not in about.devices:
+            # whatever the machine has
+            known = ", ".join(about.devices)
+            message = f"the engine {about.name} has no device {device} (it computes on: {known})"
+            hint += "; wasmlrun engines lists what others have"
         if self._strict:
-            raise UsageFault(message, "leave out --strict-device to fall back to CPU")
+            raise UsageFault(message, hint)
         self._warn(f"{message}; using CPU")
         return "CPU"

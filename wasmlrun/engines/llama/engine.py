@@ -62,6 +62,8 @@ class Llama:
         self, source: ModelSource, device: str, underway: Callable[[], None] = lambda: None
     ) -> LlamaGraph:
         """Read a model. Raises EngineError."""
+        if device not in self.devices():
+            raise EngineError(f"llama.cpp has no device {device} here")
         lib = self._library()
         underway()
         with _as_file(source.parts[0]) as path:

@@ -54,6 +54,8 @@ class Whisper:
         self, source: ModelSource, device: str, underway: Callable[[], None] = lambda: None
     ) -> WhisperGraph:
         """Read a model. Raises EngineError."""
+        if device not in self.devices():
+            raise EngineError(f"whisper.cpp has no device {device} here")
         lib = self._library()
         data = source.parts[0]
         check(data)
