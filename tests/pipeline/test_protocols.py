@@ -238,6 +238,20 @@ def test_a_worker_may_rank_for_itself() -> None:
     assert found == [Prediction(7, "class 7", 12.0)]
 
 
+def test_raw_scores_that_a_worker_prints_become_probabilities() -> None:
+    raw = Tensor((1, 3), DType.F32, f32s(1.0, 3.0, 2.0))
+    whole = tensor.predictions(ran(b"", raw), Classify(), LABELS, 2)
+    # only the best two, as the samples print five of a thousand
+    found = tensor.predictions(ran("1\t3\n2\t2.0\n", raw), Classify(), LABELS, 5)
+    assert found == whole
+    assert round(found[0].score, 4) == 0.6652
+    # scores of its own, and scores that the manifest calls probabilities, stay
+    own = tensor.predictions(ran("1\t0.9\n2\t0.1\n", raw), Classify(), LABELS, 5)
+    assert [p.score for p in own] == [0.9, 0.1]
+    said = Classify(scores="probabilities")
+    assert tensor.predictions(ran("1\t3\n", raw), said, LABELS, 5)[0].score == 3.0
+
+
 def test_a_class_without_a_label_is_refused() -> None:
     with pytest.raises(BadModel) as caught:
         tensor.predictions(ran("3\t0.9\n"), Classify(), LABELS, 5)

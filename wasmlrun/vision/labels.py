@@ -139,6 +139,25 @@ def probabilities(tensor: Tensor, kind: str = "auto") -> list[float]:
     return softmax(values)
 
 
+def as_probabilities(
+    ranking: Sequence[tuple[int, float]], tensor: Tensor, kind: str = "auto"
+) -> Sequence[tuple[int, float]]:
+    """A worker's (index, score) pairs, as probabilities where they are the tensor's own numbers.
+
+    Who ranks raw scores of a model that ends without a softmax has no probabilities, and prints a
+    few of the scores only; the tensor has all of them.
+    """
+    try:
+        likely = probabilities(tensor, kind)
+    except BadModel:
+        return ranking
+    raw = _numbers(tensor)
+    for index, score in ranking:
+        if index >= len(raw) or not math.isclose(raw[index], score, rel_tol=1e-3, abs_tol=1e-3):
+            return ranking
+    return [(index, likely[index]) for index, _ in ranking] if likely != raw else ranking
+
+
 def softmax(values: Sequence[float]) -> list[float]:
     """exp(v) normalised to a sum of 1, computed without overflow."""
     highest = max(values)

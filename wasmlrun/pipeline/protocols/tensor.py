@@ -15,7 +15,14 @@ from wasmlrun.sandbox.outcome import GuestRun, explain
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.model_source import Encoding
 from wasmlrun.support.tensor import Tensor
-from wasmlrun.vision.labels import Prediction, label_of, label_offset, probabilities, rank
+from wasmlrun.vision.labels import (
+    Prediction,
+    as_probabilities,
+    label_of,
+    label_offset,
+    probabilities,
+    rank,
+)
 
 
 def environment(
@@ -56,8 +63,11 @@ def predictions(
     Raises:
         WorkerFailed: there is none. BadModel, BadLabels: the scores cannot be understood.
     """
+    own: Sequence[tuple[int, float]] | None
     own = parse_ranking(run.stdout) if own_ranking or run.output is None else None
     if own is not None:
+        if run.output is not None:
+            own = as_probabilities(own, run.output, settings.scores)
         return _labelled(own, run, settings, labels)[:top]
     if run.output is None:
         raise explain(run, "the worker gave no answer: it fetched no output and printed no ranking")
