@@ -147,4 +147,4 @@ def test_parquet_without_its_library_is_told(
     with pytest.raises(UsageFault) as told:
         list(read_rows(path))
     assert told.value.message == f"result {path} is Parquet, which needs pyarrow"
-    assert told.value.hint == "pip install pyarrow"
+    assert told.value.hint == "pip install 'wasmlrun[batch]'"

@@ -49,4 +49,10 @@ def failed(item: Item, error: WasmlrunError) -> Row:
 def exit_code(row: Row) -> int:
     """The exit code that a row alone would be."""
     error = row.get("error")
-    return EXIT_OK if error is None else error_from(error).exit_code
+    return EXIT_OK if error is None else exit_code_of(error["code"])
+
+
+def exit_code_of(code: str | None) -> int:
+    """The exit code of a kind of failure; of none, success."""
+    plain = {"code": code, "message": "", "hint": None}
+    return EXIT_OK if code is None else error_from(plain).exit_code

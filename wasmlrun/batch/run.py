@@ -58,8 +58,11 @@ class Tally:
 
     def count(self, row: Row) -> None:
         """There is one row more."""
+        self.add(rows.exit_code(row))
+
+    def add(self, code: int) -> None:
+        """There is one row more, with this exit code."""
         self.done += 1
-        code = rows.exit_code(row)
         self.errors += code != EXIT_OK
         self.code = combined(self.code, code)
 

@@ -119,11 +119,13 @@ def _judging(wanted: Wanted, messages: Messages) -> Judging:
 
 
 def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
-    from wasmlrun.batch import results, sinks, stream
+    from wasmlrun.batch import sinks, stream
     from wasmlrun.batch.crew import Crew, Hopeless
     from wasmlrun.batch.journal import Journal
+    from wasmlrun.batch.rows import exit_code_of
     from wasmlrun.batch.run import Tally
     from wasmlrun.batch.stopping import kept_rows
+    from wasmlrun.figures.rows import read_rows
     from wasmlrun.pipeline.honesty import about_model
     from wasmlrun.support.errors import EXIT_TERMINATED
     from wasmlrun.support.tasks import processors
@@ -146,8 +148,8 @@ def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
         job = _job(words, wanted, settings, identity)
         if not journal.open(job, resume=wanted.resume, overwrite=wanted.overwrite):
             messages.info(f"{wanted.output} is complete already")
-            for row in results.read(wanted.output):
-                tally.count(row)
+            for row in read_rows(wanted.output):
+                tally.add(exit_code_of(row.error))
             return tally.code
         note = about_model(identity["model"])
         if note is not None:

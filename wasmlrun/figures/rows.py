@@ -17,6 +17,7 @@ MAX_LINE = 1 << 24
 """Bytes of a row that is still read."""
 _HINT = "a result is what wasmlrun batch, or wasmlrun classify --json, wrote"
 _PARQUET = b"PAR1"
+_PYARROW = "pip install 'wasmlrun[batch]'"
 
 
 class Guess(NamedTuple):
@@ -96,7 +97,7 @@ def _csv(path: Path) -> Iterator[Row]:
 
 def _parquet(path: Path) -> Iterator[Row]:
     if find_spec("pyarrow") is None:
-        raise UsageFault(f"result {path} is Parquet, which needs pyarrow", "pip install pyarrow")
+        raise UsageFault(f"result {path} is Parquet, which needs pyarrow", _PYARROW)
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from wasmlrun.batch.rows import Row
@@ -36,37 +36,3 @@ def _line(row: Row) -> dict[str, object]:
     line["total_ms"] = row.get("timings_ms", {}).get("total")
     line |= {f"error_{name}": value for name, value in row.get("error", {}).items()}
     return {name: "" if value is None else value for name, value in line.items()}
-
-
-def read(lines: Iterable[str]) -> Iterator[Row]:
-    """The rows of such a file, as JSON has them. Raises ValueError, csv.Error: it is none."""
-    table = csv.DictReader(lines)
-    if not set(FIXED) <= set(table.fieldnames or ()):
-        raise ValueError("it has other columns")
-    for line in table:
-        yield _row(line)
-
-
-def _row(line: dict[str, str]) -> Row:
-    row: dict[str, object] = {"schema": 1, "image": line["image"], "source": line["source"]}
-    if line.get("error_code"):
-        error = {name: line.get(f"error_{name}") or None for name in FAILURE}
-        return {**row, "error": error}
-    predictions = []
-    rank = 1
-    while line.get(f"score_{rank}"):
-        index = line.get(f"index_{rank}")
-        predictions.append(
-            {
-                "index": int(index) if index else None,
-                "label": line[f"label_{rank}"],
-                "score": float(line[f"score_{rank}"]),
-            }
-        )
-        rank += 1
-    row |= {"worker": line["worker"], "model": line["model"] or None, "predictions": predictions}
-    if line.get("total_ms"):
-        row["timings_ms"] = {"total": float(line["total_ms"])}
-    if line.get("sure"):
-        row["sure"] = line["sure"] == "true"
-    return row

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -48,22 +48,3 @@ def write(rows: Iterable[Row], path: Path) -> None:
 def _record(row: Row) -> dict[str, Any]:
     timings = row.get("timings_ms")
     return {**row, "timings_ms": None if timings is None else list(timings.items())}
-
-
-def read(path: Path) -> Iterator[Row]:
-    """The rows of such a file, as JSON has them. Raises pyarrow's errors, OSError."""
-    pyarrow()
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
-        for group in file.iter_batches(GROUP):
-            yield from map(_row, group.to_pylist())
-
-
-def _row(record: dict[str, Any]) -> Row:
-    row = {name: value for name, value in record.items() if value is not None}
-    if "timings_ms" in row:
-        row["timings_ms"] = dict(row["timings_ms"])
-    if "error" not in row:
-        row.setdefault("model", None)
-    return row
