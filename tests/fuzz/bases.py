@@ -164,8 +164,8 @@ def tensorflow() -> bytes:
 _FLOAT32, _INT32, _UINT8 = 0, 2, 3
 
 
-def tflite() -> bytes:
-    """The classifier, quantised to 8 bits."""
+def tflite(custom: str | None = None) -> bytes:
+    """The classifier, quantised to 8 bits; its last operator is a custom one of that name."""
     source = random.Random(1)
     buffers = [
         b"",
@@ -234,5 +234,7 @@ def tflite() -> bytes:
         Table({0: Scalar("b", number), 2: Scalar("i", 1), 3: Scalar("i", number)})
         for number in (3, 40, 9, 25)
     ]
+    if custom is not None:
+        codes[-1] = Table({0: Scalar("b", 32), 1: custom, 2: Scalar("i", 1), 3: Scalar("i", 32)})
     data: list[Node] = [Table({0: Numbers("B", list(b))}) if b else Table({}) for b in buffers]
     return flatbuffer(Table({0: Scalar("I", 3), 1: codes, 2: [graph], 3: "hand", 4: data}), b"TFL3")

@@ -116,8 +116,14 @@ def _bases(encoding: Encoding) -> Sequence[Parts]:
     if encoding is Encoding.TENSORFLOW:
         return [(bases.tensorflow(),)]
     if encoding is Encoding.TENSORFLOW_LITE:
-        return [(bases.tflite(),)]
+        custom = ("TFLite_Detection_PostProcess", "FlexErf", "../../custom.so")
+        return [(bases.tflite(),), *((bases.tflite(name),) for name in custom)]
+    xml, weights = identity_ir("f32", (1, 4))
     return [
+        (
+            xml.replace(b'"Reshape" version="opset1"', b'"Reshape" version="extension"'),
+            weights,
+        ),  # as of an engine's plugin
         colours_ir("u8", softmax=True),
         colours_ir("f32", side="-1", layout="NCHW"),
         identity_ir("i64", (1, 4)),

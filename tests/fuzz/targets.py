@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz.calls import Calls
+from fuzz.components import Components
 from fuzz.images import Images
 from fuzz.models import Models
 from fuzz.outside import Archives, FromChild, Paths, Signatures, Terminal
@@ -30,6 +31,7 @@ def all_targets() -> list[Target[Any]]:
         Manifests(),
         Labels(),
         Wasm(),
+        Components(),
         Inspected(),
         Parameters(),
         Archives(),

@@ -138,6 +138,18 @@ _DROPS = {
     "error-drop": "$error",
 }
 
+FUNCTIONS = {
+    version: {
+        short: result
+        for short, (_, _, _, result) in (
+            _TENSORS | (_CALLS if version in BY_CALLS else _LIST)
+        ).items()
+    }
+    for version in (*BY_CALLS, *BY_LIST)
+}
+"""What bodies may call, and what that leaves on the stack."""
+DROPS = tuple(_DROPS)
+
 # a program that only writes to stdout and exits
 _WASI = """
   (import "wasi:io/error@0.2.0" (instance $io-errors
