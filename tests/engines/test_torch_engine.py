@@ -23,6 +23,7 @@ from kit.torch_models import Colours, Sum, exported, scripted  # noqa: E402
 
 from wasmlrun.engines import registry  # noqa: E402
 from wasmlrun.engines.protocol import EngineError, Settings  # noqa: E402
+from wasmlrun.engines.torch.archive import Archive  # noqa: E402
 from wasmlrun.support.model_source import Encoding, ModelSource  # noqa: E402
 from wasmlrun.testing import engine_suite  # noqa: E402
 from wasmlrun.testing.engine_suite import Check, Example, Subject  # noqa: E402
@@ -84,6 +85,16 @@ def replaced(data: bytes, name: str, content: bytes) -> bytes:
         if f"{root}/{name}" not in names:
             new.writestr(f"{root}/{name}", content)
     return buffer.getvalue()
+
+
+def test_an_encrypted_entry_cannot_be_read() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        made.writestr("m/version", b"3")
+    data = bytearray(out.getvalue())
+    data[data.index(b"PK\x01\x02") + 8] = 1
+    with pytest.raises(EngineError, match="version in the file cannot be read"):
+        Archive(bytes(data)).read("version")
 
 
 def test_pickles_of_python_are_refused_and_never_loaded(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ MOST_INPUT = 16 << 20
 """Bytes of an input that is still computed with."""
 
 Parts = tuple[bytes, ...]
+_END = b"</net>"
 
 
 class _Pool(GraphPool):
@@ -102,6 +103,17 @@ class Models(Target[Parts]):
             session.close()
             pool.close()
         return ACCEPTED
+
+    def read(self, data: bytes) -> Parts:
+        """IR's weights follow its text."""
+        if self._encoding is not Encoding.OPENVINO:
+            return (data,)
+        xml, end, weights = data.partition(_END)
+        return xml + end, weights
+
+    def written(self, value: Parts) -> bytes:
+        """One part after the other."""
+        return b"".join(value)
 
     def files(self, value: Parts) -> Mapping[str, bytes]:
         """As `--model` takes them."""

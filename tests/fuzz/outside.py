@@ -249,9 +249,20 @@ class Terminal(Target[str]):
                 raise Broken(f"{found[0]!r} reaches the terminal")
         return ACCEPTED
 
+    def read(self, data: bytes) -> str:
+        """Lone surrogates may come as such, or as bytes that are no text."""
+        try:
+            return data.decode(errors="surrogatepass")
+        except UnicodeDecodeError:
+            return data.decode(errors="surrogateescape")
+
+    def written(self, value: str) -> bytes:
+        """As it is said."""
+        return value.encode(errors="surrogatepass")
+
     def files(self, value: str) -> Mapping[str, bytes]:
         """The text."""
-        return {"text": value.encode(errors="surrogatepass")}
+        return {"text": self.written(value)}
 
 
 def _fits(text: str) -> bool:
@@ -319,6 +330,17 @@ class Paths(Target[str]):
         finally:
             beneath._by_the_kernel = before
 
+    def read(self, data: bytes) -> str:
+        """Lone surrogates may come as such, or as bytes that are no text."""
+        try:
+            return data.decode(errors="surrogatepass")
+        except UnicodeDecodeError:
+            return data.decode(errors="surrogateescape")
+
+    def written(self, value: str) -> bytes:
+        """As a name."""
+        return value.encode(errors="surrogatepass")
+
     def files(self, value: str) -> Mapping[str, bytes]:
         """The path."""
-        return {"path": value.encode(errors="surrogatepass")}
+        return {"path": self.written(value)}

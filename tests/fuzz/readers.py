@@ -73,6 +73,16 @@ class Parameters(Target[tuple[Encoding, Parts]]):
         encoding, parts = value
         return REFUSED if parameters.count(ModelSource(encoding, parts)) is None else ACCEPTED
 
+    def read(self, data: bytes) -> tuple[Encoding, Parts]:
+        """The first byte says of which format the rest is."""
+        encoding = _ENCODINGS[data[0] % len(_ENCODINGS) if data else 0]
+        return encoding, self._models[encoding].read(data[1:])
+
+    def written(self, value: tuple[Encoding, Parts]) -> bytes:
+        """The format, the model."""
+        encoding, parts = value
+        return bytes([_ENCODINGS.index(encoding)]) + self._models[encoding].written(parts)
+
     def files(self, value: tuple[Encoding, Parts]) -> Mapping[str, bytes]:
         """As `wasmlrun models info` takes it."""
         return self._models[value[0]].files(value[1])

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -46,6 +46,15 @@ class Target(ABC, Generic[T]):
         Any exception that comes out of here is a failure: the program's clean errors are
         caught in here.
         """
+
+    def read(self, data: bytes) -> T:
+        """The input that these bytes are, whatever they are: for a fuzzer that makes them."""
+        return cast("T", data)
+
+    def written(self, value: T) -> bytes:
+        """An input as such bytes."""
+        assert isinstance(value, bytes)
+        return value
 
     @abstractmethod
     def files(self, value: T) -> Mapping[str, bytes]:

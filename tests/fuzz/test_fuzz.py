@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from fuzz import batch
+from fuzz import batch, guided
 from fuzz.calls import FUNCTIONS, Calls, everything
 from fuzz.target import ACCEPTED, REFUSED, Broken, Target, source
 from fuzz.targets import all_targets
@@ -43,6 +43,23 @@ def test_an_input_follows_from_its_seed(name: str) -> None:
     made = [TARGETS[name].make(source(name, SEED, 7)) for _ in range(2)]
     assert made[0] == made[1]
     assert all(isinstance(data, bytes) for data in TARGETS[name].files(made[0]).values())
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_guided_fuzzer_begins_with_the_same_inputs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a seed's bytes are read as is the input, and any bytes are one."""
+    target = TARGETS[name]
+    monkeypatch.setattr(guided, "SEEDS", 2)
+    guided.write_seeds(target, tmp_path)
+    for number in range(2):
+        value = target.make(source(name, 0, number))
+        seed = (tmp_path / f"{number:03}").read_bytes()
+        assert target.files(target.read(seed)).values()
+        assert target.written(target.read(seed)) == target.written(value) == seed
+    for data in (b"", b"\xff", bytes(range(256))):
+        assert target.files(target.read(data))
 
 
 def test_a_million_labels_are_no_trouble(tmp_path: Path) -> None:

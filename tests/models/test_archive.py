@@ -133,3 +133,25 @@ def test_a_number_that_is_none(tmp_path: Path) -> None:
     data = about.tobuf() + said + bytes(-len(said) % 512) + tarfile.TarInfo("net").tobuf()
     with pytest.raises(DownloadFailed, match="damaged or no archive"):
         unpacked(tmp_path, data + bytes(1024), "net")
+
+
+def changed(archive: bytes, at: int, value: bytes) -> bytes:
+    """A wheel whose directory says something else of its first file, so many bytes in."""
+    out = bytearray(archive)
+    start = archive.index(b"PK\x01\x02") + at
+    out[start : start + len(value)] = value
+    return bytes(out)
+
+
+def test_a_directory_that_begins_before_the_archive(tmp_path: Path) -> None:
+    """Offsets count from where it would have begun, had the directory its size."""
+    data = wheel({"net": b"model"})
+    end = data.index(b"PK\x05\x06")
+    later = (int.from_bytes(data[end + 16 : end + 20], "little") + 40).to_bytes(4, "little")
+    with pytest.raises(DownloadFailed, match="a file before its beginning"):
+        unpacked(tmp_path, data[: end + 16] + later + data[end + 20 :], "net")
+
+
+def test_an_encrypted_file(tmp_path: Path) -> None:
+    with pytest.raises(DownloadFailed, match="it is encrypted"):
+        unpacked(tmp_path, changed(wheel({"net": b"model"}), 8, b"\x01"), "net")

@@ -191,3 +191,11 @@ def test_a_file_that_does_not_know_its_size_is_bounded_too() -> None:
 def test_an_empty_file_is_empty(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert read(tmp_path / "file", 0) == b""
+
+
+@pytest.mark.parametrize("name", ["inside/file\0.xml", "\0", "inside\0/file"])
+def test_a_name_with_a_nul_names_nothing(folder: Path, name: str) -> None:
+    """The kernel would see `inside/file`, whatever others took it for."""
+    for within in (folder, None):
+        with pytest.raises(OSError, match="a name with a NUL character"):
+            read(folder / name, MOST, within=within, pipe=True)

@@ -13,6 +13,7 @@ from wasmlrun.support.tars import DAMAGED, Member, forget_members
 CHUNK: Final = 1024 * 1024
 MAX_MEMBER: Final = 16 * 1024**3
 """Bytes that a file may have once it is unpacked, where its size is not known."""
+_ENCRYPTED = 1
 _MOST_NAMES = 1000
 """Of an archive without the file, as many names are compared with the one that was asked for."""
 
@@ -52,6 +53,10 @@ def _from_zip(archive: Path, member: str, size: int | None, out: BinaryIO) -> No
         if found.is_dir():
             raise DownloadFailed(f"{member} in {archive.name} is a folder")
         _check(archive, member, found.file_size, size)
+        if found.header_offset < 0:
+            raise zipfile.BadZipFile("a file before its beginning")
+        if found.flag_bits & _ENCRYPTED:
+            raise zipfile.BadZipFile("it is encrypted")
         with opened.open(found) as stream:
             _copy(archive, member, stream, found.file_size, out)
 

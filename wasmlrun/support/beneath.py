@@ -95,6 +95,7 @@ def open_file(path: Path, *, within: Path | None = None, pipe: bool = False) -> 
         Outside: the path leads out of `within`. NotRegular: it is something else.
         IsADirectoryError, OSError: it is a folder, is missing, or may not be read.
     """
+    _check_name(path)
     if pipe and within is None and stat.S_ISFIFO(path.stat().st_mode):
         return os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     descriptor = _opened(path, within, os.O_RDONLY)
@@ -120,7 +121,14 @@ def check_file(path: Path, *, within: Path | None = None) -> None:
     os.close(open_file(path, within=within))
 
 
+def _check_name(path: Path) -> None:
+    """Of a name with a NUL the kernel would see the beginning. Raises OSError."""
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "a name with a NUL character", str(path))
+
+
 def _opened(path: Path, within: Path | None, flags: int) -> int:
+    _check_name(path)
     flags |= _NO_WAITING
     if within is None:
         if os.name == "nt" and path.is_dir():

@@ -57,7 +57,8 @@ class Archive:
             return self._zip.read(f"{self._root}/{name}")
         except KeyError:
             raise EngineError(f"the file has no {name}") from None
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError) as e:
+        # RuntimeError of what is encrypted, or packed in a way that is not known
+        except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, OSError) as e:
             raise EngineError(f"{name} in the file cannot be read: {e}") from e
 
     @property
