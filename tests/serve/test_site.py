@@ -151,6 +151,9 @@ def test_a_worker_is_told_all_of_the_request(served: Served) -> None:
     assert told["headers"]["x-a"] == "1"
     assert served.get("/all/x/y").json["params"] == {"rest": "x/y"}
     assert served.ask("POST", "/echo", b"\xff\xfe").json["body"] == ""
+    large = served.ask("POST", "/users/7?a=b", b"x" * 90_000).json
+    assert (large["body"], large["params"], large["kv"]) == ("x" * 90_000, {"id": "7"}, {})
+    assert large["url"].endswith("/users/7?a=b")
 
 
 def test_what_a_worker_answers_is_sent(served: Served) -> None:

@@ -31,6 +31,7 @@ _HTML = ("content-type", "text/html")
 _CORS = "access-control-allow-origin"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_LARGE = 64 << 10
 # the server says these itself
 _OURS = frozenset(("content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"))
 
@@ -124,20 +125,23 @@ class Site:
             raise self.loaded.faults[route.file]
         body = await read_body(scope, receive, self._settings.max_body)
         namespace = self.loaded.namespaces.get(route.file)
-        request = wws.request(
-            scope["method"],
-            url_of(scope),
-            body,
-            dict(_headers(scope)),
-            kv=self._stores.read(namespace) if namespace else None,
-            params=parameters,
-        )
+        fields: dict[str, Any] = {
+            "method": scope["method"],
+            "url": url_of(scope),
+            "headers": dict(_headers(scope)),
+            "kv": self._stores.read(namespace) if namespace else None,
+            "params": parameters,
+        }
         head: dict[str, Any] = {
             "op": "request",
             "worker": str(route.file),
             "stamp": self.loaded.stamps[route.file],
         }
-        message = await self._pool.call(Message(head, (request,)), leaving(receive))
+        if len(body) > _LARGE:  # as JSON it is made by the child: that takes its time
+            head["fields"] = fields
+        else:
+            body = wws.request(body=body, **fields)
+        message = await self._pool.call(Message(head, (body,)), leaving(receive))
         store = message.head.get("kv")
         if namespace and isinstance(store, dict):
             try:

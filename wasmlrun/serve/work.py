@@ -26,6 +26,7 @@ from wasmlrun.pipeline.plan import (
     preloaded,
 )
 from wasmlrun.pipeline.program import response_of
+from wasmlrun.pipeline.protocols import wws
 from wasmlrun.pipeline.trusted import with_gate
 from wasmlrun.sandbox.clock import Clock
 from wasmlrun.sandbox.worker import LinkedWorker
@@ -77,7 +78,10 @@ class Work:
         head = message.head
         match head["op"]:
             case "request":
-                return self._request(head["worker"], head["stamp"], bytes(message.parts[0]))
+                request = bytes(message.parts[0])
+                if "fields" in head:
+                    request = wws.request(body=request, **head["fields"])
+                return self._request(head["worker"], head["stamp"], request)
             case "prepare":
                 self._worker(head["worker"], head["stamp"])
                 return EMPTY
@@ -153,9 +157,6 @@ class _Model:
             answer, size = oip.answer(head["name"], asked, outputs)
         except oip.Malformed as e:
             return Message({"malformed": str(e)})
-        except MemoryError as e:
-            most = self._limits.process_memory
-            raise exceeded("process_memory", most, "the request takes more") from e
         return Message({"size": size}, (answer,))
 
     def about(self) -> dict[str, Any]:
