@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -216,9 +217,31 @@ def test_a_schema_that_is_not_understood_is_not_ignored(converse: Converse, sche
         said(converse(json_schema=schema), QUESTION)
 
 
-def test_a_grammar_that_is_not_understood_is_not_ignored(converse: Converse) -> None:
+@pytest.mark.parametrize("rule", ["nowhere", '"\x1b[2J', "(" * 20_000])
+def test_a_grammar_that_is_not_understood_is_not_ignored(
+    converse: Converse, rule: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nor shown: its own words would reach the terminal."""
     with pytest.raises(EngineError, match="option grammar is not understood"):
-        said(converse(grammar="%llguidance {}\nstart: nowhere"), QUESTION)
+        said(converse(grammar=f"%llguidance {{}}\nstart: {rule}"), QUESTION)
+    assert capfd.readouterr() == ("", "")
+
+
+WILD = (-(1 << 31), -1, 0, 1, (1 << 31) - 1, (1 << 32) - 1, 1 << 63, 1e308, -1e308, 1e-320)
+
+
+NUMBERS = [name for name, usual in vars(LlamaOptions()).items() if isinstance(usual, (int, float))]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_wild_values_are_refused_or_computed_with(converse: Converse, name: str) -> None:
+    for value in WILD:
+        told = ""
+        try:
+            said(converse(**{name: value}), QUESTION, 1)
+        except EngineError as e:
+            told = str(e)
+        assert not told or re.search(f"option {name.replace('_', '-')} is|context|prompt", told)
 
 
 def test_a_chat_becomes_a_prompt(graph: LanguageGraph) -> None:

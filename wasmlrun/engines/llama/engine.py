@@ -183,7 +183,7 @@ class LlamaContext:
             raise EngineError("there is no prompt")
         context = self._ready()
         self.reset()
-        most = self._size(context) - _SPECIAL
+        most = max(self._size(context) - _SPECIAL, 0)
         if len(self._tokens) > most:
             raise PromptTooLongError(f"the prompt has {len(self._tokens)} tokens, {most} fit")
         self._lib.llama_memory_clear(self._lib.llama_get_memory(context), True)

@@ -65,8 +65,11 @@ def _grammar(lib: ctypes.CDLL, vocab: int, options: LlamaOptions) -> int:
         if make is None:
             raise EngineError("option grammar: this library understands GBNF only")
         make.restype, make.argtypes = c_void_p, [c_void_p, c_char_p, c_char_p]
-        made: int | None = make(vocab, b"lark", text.encode())
-        if made is not None and not _restrains(lib, vocab, made):
+        # it shows what is wrong with a grammar as the guest wrote it, whatever is in it
+        with native_stderr_muted():
+            made: int | None = make(vocab, b"lark", text.encode())
+            refused = made is not None and not _restrains(lib, vocab, made)
+        if refused:
             lib.llama_sampler_free(made)
             named = "grammar" if options.grammar else "json-schema"
             raise EngineError(f"option {named} is not understood: something in it is not known")
