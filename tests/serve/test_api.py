@@ -196,6 +196,24 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     assert done.exception.hint == "pip install 'wasmlrun[serve]'"
 
 
+def test_a_model_is_called_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from wasmlrun.commands import serve
+
+    def names(*models: str) -> list[str]:
+        wishes, _ = serve._models(serve.Wanted(models=models), False)
+        return [model["name"] for model in wishes]
+
+    monkeypatch.setenv("WASMLRUN_DATA_DIR", str(tmp_path))
+    assert names() == ["mobilenet-cifar10"]
+    pulled = tmp_path / "models" / "mobilenet-v1-0.25"
+    pulled.mkdir(parents=True)
+    (pulled / "mobilenet-v1-0.25.toml").touch()
+    assert names() == ["mobilenet-v1-0.25"]  # it is taken where none is named
+    (tmp_path / "net.v2.tflite").touch()
+    given = ("mobilenet-v1-0.25", str(tmp_path / "net.v2.tflite"), "mine=mobilenet-v2")
+    assert names(*given) == ["mobilenet-v1-0.25", "net.v2", "mine"]
+
+
 # --- Open Inference Protocol --------------------------------------------------------------------
 
 

@@ -246,7 +246,7 @@ def _prepare_interpreters(folder: Path, messages: Messages, *, install: bool) ->
 
 def _models(wanted: Wanted, has_site: bool) -> tuple[list[dict[str, Any]], list[dict[str, str]]]:
     """The wishes of each model that is served, and the language models. Raises UsageFault."""
-    from wasmlrun.support import bundled
+    from wasmlrun.models.preferred import default_model
     from wasmlrun.support.errors import UsageFault
 
     worker = _place(wanted.worker)
@@ -269,7 +269,7 @@ def _models(wanted: Wanted, has_site: bool) -> tuple[list[dict[str, Any]], list[
         return [{"name": Path(worker).stem, **shared}], chats
     if has_site or chats:
         return [], chats
-    return [{"name": bundled.DEFAULT_MODEL, **shared}], []
+    return [{"name": _called(default_model()), **shared}], []
 
 
 def _converses(model: str) -> bool:
@@ -300,8 +300,14 @@ def _named(models: Sequence[str]) -> list[tuple[str, str]]:
         place = _place(model)
         assert place is not None
         inside = _inside(Path(place)) if not equals else []
-        found += [(path.stem, str(path)) for path in inside] or [(name or Path(place).stem, place)]
+        found += [(path.stem, str(path)) for path in inside] or [(name or _called(place), place)]
     return found
+
+
+def _called(model: str) -> str:
+    """A file's name without what it ends with; a model's name may have a dot itself."""
+    path = Path(model)
+    return path.stem if path.exists() else model
 
 
 def _inside(folder: Path) -> list[Path]:
