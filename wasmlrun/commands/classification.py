@@ -209,7 +209,9 @@ class Classification:
         images = [self._fetched.get(name) or ImageFile(name) for name in self._images]
         with quick_handover():
             from wasmlrun.host import Host
-            from wasmlrun.nn import GraphPool
+
+            # not by the front door: the guest's half is imported while the engine works
+            from wasmlrun.wasi_nn.graphs import GraphPool
 
             plan = self._plan(cache)
         from wasmlrun.pipeline.per_command import classify
