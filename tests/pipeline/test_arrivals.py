@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from wasmlrun.pipeline import arrivals
-from wasmlrun.pipeline.arrivals import Arrivals, arriving, picture_suffixes
+from wasmlrun.pipeline.arrivals import Arrivals, arriving
 
 SUFFIXES = frozenset({".png", ".jpg"})
 
@@ -67,9 +67,3 @@ def test_a_folder_that_goes_is_an_error(tmp_path: Path) -> None:
     folder.rmdir()
     with pytest.raises(FileNotFoundError):
         looked.look()
-
-
-def test_suffixes_are_those_of_formats_that_are_read() -> None:
-    found = picture_suffixes()
-    assert {".jpg", ".jpeg", ".png", ".webp", ".avif"} <= found
-    assert not {".eps", ".pdf", ".svg", ".txt"} & found

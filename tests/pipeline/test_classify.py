@@ -15,7 +15,7 @@ from kit.pictures import bomb, encoded, red_left
 from PIL import Image
 
 from wasmlrun.pipeline.expectation import matches
-from wasmlrun.vision.decode import KNOWN
+from wasmlrun.vision.formats import known
 
 ROOT = Path(__file__).parents[2]
 DOG = ROOT / "samples" / "dog.jpg"
@@ -263,7 +263,7 @@ def test_an_image_that_fails_does_not_stop_the_rest(classify: CLI, pictures: Pat
         "error": {
             "code": "bad-image",
             "message": f"image {bad} is not an image that can be read",
-            "hint": KNOWN,
+            "hint": known(),
         },
     }
     assert third["error"]["message"] == f"image {pictures / 'none.png'} does not exist"

@@ -17,7 +17,9 @@ from PIL import Image
 from wasmlrun.support.errors import BadImage
 from wasmlrun.vision import decode as decoding
 from wasmlrun.vision import orientation, rgb
-from wasmlrun.vision.decode import FORMATS, KNOWN, decode
+from wasmlrun.vision.decode import decode
+from wasmlrun.vision.formats import FORMATS, SUFFIXES
+from wasmlrun.vision.formats import known as hint
 from wasmlrun.vision.source import read_image
 
 WHITE = (255, 255, 255)
@@ -63,15 +65,17 @@ def test_a_picture_starts_no_program(
     program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n{ghostscript}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    assert refusal(EPS) == (NOT_ONE, KNOWN)
+    assert refusal(EPS) == (NOT_ONE, hint())
     assert not (tmp_path / "started").exists()
 
 
 def test_the_formats_are_pillows() -> None:
     Image.init()
     known = set(Image.OPEN)
-    told = KNOWN.upper().replace(" ", "")
+    told = hint().upper().replace(" ", "")
     assert all(name in told for name in FORMATS if name != "DIB")
+    ends = {s for s, kind in Image.registered_extensions().items() if kind in FORMATS}
+    assert ends <= SUFFIXES
     assert set(FORMATS) - known <= {"AVIF", "JPEG2000", "WEBP"}  # those need a library
 
 
@@ -195,7 +199,7 @@ NOT_ONE = "image photo.jpg is not an image that can be read"
 
 @pytest.mark.parametrize("data", [b"hello", b"\0" * 100, b"\xff\xd8", b"%PDF-1.7", b"<svg/>"])
 def test_what_is_no_image_is_refused(data: bytes) -> None:
-    assert refusal(data) == (NOT_ONE, KNOWN)
+    assert refusal(data) == (NOT_ONE, hint())
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP"])

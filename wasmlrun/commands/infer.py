@@ -6,6 +6,7 @@ from pathlib import Path
 
 from wasmlrun.commands.options import ALL, ARGUMENTS, DIRS, WRITABLE, GuestOptions
 from wasmlrun.commands.reader import Argument, Command, File, Flag, Name, Option, Whole
+from wasmlrun.inference.outputs import OUTPUTS
 
 
 class Wanted(GuestOptions):
@@ -150,7 +151,7 @@ command = Command(
         Option(
             ("--as",),
             "kind",
-            "What the outputs become: labels, detect, segment, image, embed, text, audio, tensor.",
+            f"What the outputs become: {', '.join(OUTPUTS)}.",
             metavar="KIND",
         ),
         Option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from wasmlrun.pipeline.arrivals import Arrivals, arriving, picture_suffixes
+from wasmlrun.pipeline.arrivals import Arrivals, arriving
 from wasmlrun.pipeline.telling import combined
 from wasmlrun.support.errors import (
     EXIT_BROKEN_PIPE,
@@ -18,6 +18,7 @@ from wasmlrun.support.errors import (
     UsageFault,
 )
 from wasmlrun.support.messages import Messages
+from wasmlrun.vision.formats import SUFFIXES
 
 LAST = (EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_BROKEN_PIPE, EXIT_SYSTEM)
 """Exit codes of a picture after which nobody wants the next one, or could be told of it."""
@@ -49,7 +50,7 @@ def watch(
     if not folder.is_dir():
         raise UsageFault(f"--watch {folder}: there is no such folder", "name one that is there")
     try:
-        arrivals = Arrivals(folder, picture_suffixes())
+        arrivals = Arrivals(folder, SUFFIXES)
         code = classify(())
         if code != EXIT_OK:
             return code

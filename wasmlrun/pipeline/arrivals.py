@@ -73,12 +73,3 @@ def arriving(arrivals: Arrivals) -> Iterator[list[str]]:
         names = arrivals.look()
         if names:
             yield names
-
-
-def picture_suffixes() -> frozenset[str]:
-    """Suffixes of the formats that are read."""
-    from PIL import Image
-
-    from wasmlrun.vision.decode import FORMATS
-
-    return frozenset(s for s, kind in Image.registered_extensions().items() if kind in FORMATS)

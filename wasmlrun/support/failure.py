@@ -2,21 +2,8 @@
 
 from __future__ import annotations
 
-from wasmlrun.support.errors import (
-    BadFile,
-    BadImage,
-    BadLabels,
-    BadManifest,
-    BadModel,
-    BadWorker,
-    DownloadFailed,
-    LimitExceeded,
-    ShelfFailed,
-    SystemRefused,
-    UsageFault,
-    WasmlrunError,
-    WorkerFailed,
-)
+from wasmlrun.support import errors
+from wasmlrun.support.errors import LimitExceeded, WasmlrunError, WorkerFailed
 from wasmlrun.support.records import Record
 
 
@@ -41,22 +28,13 @@ class Failure(Record):
         return {**plain, "exit_code": self.exit_code, "limit": limit}
 
 
-_KINDS: dict[str, type[WasmlrunError]] = {
-    kind.code: kind
-    for kind in (
-        UsageFault,
-        BadFile,
-        BadImage,
-        BadManifest,
-        BadModel,
-        BadLabels,
-        BadWorker,
-        DownloadFailed,
-        ShelfFailed,
-        SystemRefused,
-        WorkerFailed,
-    )
-}
+def _kinds() -> dict[str, type[WasmlrunError]]:
+    """Every kind of error by its code; the first of a code is the one that all others of it are."""
+    found: dict[str, type[WasmlrunError]] = {}
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, WasmlrunError) and "code" in vars(kind):
+            found.setdefault(kind.code, kind)
+    return found
 
 
 def error_from(plain: object) -> WasmlrunError:
@@ -69,7 +47,7 @@ def error_from(plain: object) -> WasmlrunError:
         case {"code": LimitExceeded.code, "message": str(message), "hint": str() | None as hint}:
             return LimitExceeded(message, hint, limit=str(told.get("limit")))
         case {"code": str(code), "message": str(message), "hint": str() | None as hint}:
-            kind = _KINDS.get(code)
+            kind = _kinds().get(code)
             if kind is not None:
                 return kind(message, hint)
             exit_code = told.get("exit_code")

@@ -16,39 +16,11 @@ from PIL import Image, UnidentifiedImageError
 
 from wasmlrun.support.errors import BadImage
 from wasmlrun.support.limits import MAX_PIXELS
+from wasmlrun.vision.formats import FORMATS, known
 from wasmlrun.vision.orientation import upright
 
-_FORMATS: dict[str, tuple[str, str | None]] = {
-    "JPEG": ("Jpeg", "JPEG"),
-    "PNG": ("Png", "PNG"),
-    "WEBP": ("WebP", "WebP"),
-    "GIF": ("Gif", "GIF"),
-    "BMP": ("Bmp", "BMP"),
-    "DIB": ("Bmp", None),
-    "TIFF": ("Tiff", "TIFF"),
-    "AVIF": ("Avif", "AVIF"),
-    "JPEG2000": ("Jpeg2K", "JPEG 2000"),
-    "PPM": ("Ppm", "PPM"),
-    "ICO": ("Ico", "ICO"),
-    "ICNS": ("Icns", "ICNS"),
-    "TGA": ("Tga", "TGA"),
-    "PCX": ("Pcx", "PCX"),
-    "QOI": ("Qoi", "QOI"),
-    "SGI": ("Sgi", "SGI"),
-    "XBM": ("Xbm", "XBM"),
-}
-"""Pillow's name of a raster format -> its module's, and what people call it (BMP is two to Pillow).
-
-Their decoders read bytes and do nothing else; those of page descriptions (EPS) start programs,
-and the rest have no business with photographs."""
-FORMATS = tuple(_FORMATS)
-*_FIRST, _LAST = (title for _, title in _FORMATS.values() if title is not None)
-KNOWN = f"{', '.join(_FIRST)} and {_LAST} are"
-"""The hint for what is no image that can be read."""
 BYTES_A_PIXEL = 12
 """Memory that a picture takes at most, for each pixel that it may have, besides its file."""
-_COSTS = {"WEBP": 16, "AVIF": 20, "JPEG2000": 36}
-"""Bytes that a decoder itself takes for a pixel, where that is more: fewer pixels are allowed."""
 _TILE = (322, 323)
 """TIFF's numbers for width and height of a tile."""
 _PREFIX = 16
@@ -192,7 +164,7 @@ def _opened(data: bytes, name: str, pillow: _Pillow) -> Image.Image:
 @cache
 def _formats() -> tuple[str, ...]:
     """The formats that this Pillow reads; no other's module is ever imported."""
-    for module in dict.fromkeys(module for module, _ in _FORMATS.values()):
+    for module in dict.fromkeys(row.module for row in FORMATS.values()):
         with suppress(ImportError):
             import_module(f"PIL.{module}ImagePlugin")
     return tuple(name for name in FORMATS if name in Image.OPEN)
@@ -200,7 +172,9 @@ def _formats() -> tuple[str, ...]:
 
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
     width, height = image.size
-    cost = _COSTS.get(image.format or "", BYTES_A_PIXEL)
+    row = FORMATS.get(image.format or "")
+    # fewer pixels are allowed where the decoder takes more than they do
+    cost = max(BYTES_A_PIXEL, row.decoder_bytes if row is not None else 0)
     if width * height * cost > max_pixels * BYTES_A_PIXEL:
         raise _too_large(
             name, f"{width} × {height}", max_pixels, image.format if cost > BYTES_A_PIXEL else None
@@ -223,8 +197,8 @@ def _too_large(name: str, pixels: str, limit: int, kind: str | None = None) -> B
     """The limit counts memory: the decoders of some formats take more of it for a pixel."""
     most, whose = limit, ""
     if kind is not None:
-        most = limit * BYTES_A_PIXEL // _COSTS[kind]
-        whose = f" for {_FORMATS[kind][1]}, whose decoder takes more memory than others"
+        most = limit * BYTES_A_PIXEL // FORMATS[kind].decoder_bytes
+        whose = f" for {FORMATS[kind].title}, whose decoder takes more memory than others"
     return BadImage(
         f"image {name} has {pixels} pixels, more than the limit of {most / 1e6:.4g} megapixels"
         f"{whose}",
@@ -233,7 +207,7 @@ def _too_large(name: str, pixels: str, limit: int, kind: str | None = None) -> B
 
 
 def _no_image(name: str) -> BadImage:
-    return BadImage(f"image {name} is not an image that can be read", KNOWN)
+    return BadImage(f"image {name} is not an image that can be read", known())
 
 
 def _to_rgb(image: Image.Image, pillow: _Pillow) -> Image.Image:

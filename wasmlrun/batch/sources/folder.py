@@ -8,17 +8,11 @@ from pathlib import Path
 
 from wasmlrun.batch.item import Item, shown
 from wasmlrun.support.errors import BadFile
-
-SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib"),
-    *(".tif", ".tiff", ".avif", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm", ".pnm", ".ico"),
-    *(".icns", ".tga", ".pcx", ".qoi", ".sgi", ".xbm"),
-)
-"""What the names of pictures end in; other files of a folder or an archive are left out."""
+from wasmlrun.vision.formats import SUFFIXES
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file is a picture, as far as its name tells."""
+    """Whether a file is a picture, as far as its name tells; others are left out."""
     return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 - a name, no path
 
 
