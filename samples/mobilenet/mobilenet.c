@@ -26,8 +26,9 @@ static const char *variable(const char *name) {
   return value;
 }
 
-static nn_builder read_all(int file, const char *name) {
-  size_t size = 0, capacity = 1 << 16;
+// There is room for a byte more than is expected: the next read says that this was all.
+static nn_builder read_all(int file, const char *name, size_t expected) {
+  size_t size = 0, capacity = expected + 1;
   uint8_t *data = malloc(capacity);
   ssize_t got;
   while (data != NULL && (got = read(file, data + size, capacity - size)) > 0) {
@@ -43,7 +44,7 @@ static nn_builder read_all(int file, const char *name) {
 
 static nn_builder read_file(const char *path) {
   int file = open(path, O_RDONLY);
-  nn_builder part = read_all(file, path);
+  nn_builder part = read_all(file, path, 1 << 16);
   close(file);
   return part;
 }
@@ -69,7 +70,9 @@ int main(void) {
     n = strchr(n, ',');
     if (n != NULL) n++;
   }
-  nn_builder picture = read_all(0, "the picture");
+  size_t bytes = strcmp(type, "f32") == 0 ? 4 : strcmp(type, "f16") == 0 ? 2 : 1;
+  for (uint32_t n = 0; n < rank; n++) bytes *= dims[n];
+  nn_builder picture = read_all(0, "the picture", bytes);
   nn_tensor input = {dims, rank, NN_U8, picture.data, picture.size};
   if (strcmp(type, "f32") == 0) input.type = NN_F32;
   if (strcmp(type, "f16") == 0) input.type = NN_F16;
