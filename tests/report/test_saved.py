@@ -1,4 +1,4 @@
-"""`wasmlrun classify --output FILE`."""
+"""`--output FILE`, of classify and of what else answers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.tour import prepare
 
 from wasmlrun.report.saved import into_file
 from wasmlrun.support.errors import CannotWrite, UsageFault
@@ -38,6 +39,39 @@ def test_it_is_what_stdout_would_get(run_cli: CLI, tmp_path: Path, form: list[st
     else:
         assert text == plain.stdout
     assert os.listdir(tmp_path) == ["answers"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inspect", "colours.onnx"],
+        ["compare", "red.png", "--model", "colours.onnx"],
+        ["bench", "red.png", "--model", "colours.onnx", "-n", "1"],
+        ["check", "seven.wasm", "--model", "colours.onnx"],
+        ["doctor"],
+        ["engines"],
+        ["config"],
+        ["cache", "info"],
+        ["cache", "ls"],
+        ["runtimes", "list"],
+        ["models", "list"],
+        ["models", "search", "ocr"],
+        ["models", "info", "mobilenet-cifar10"],
+        ["models", "verify"],
+    ],
+    ids=lambda words: "-".join(words[:2]),
+)
+def test_other_answers_go_to_a_file_too(run_cli: CLI, tmp_path: Path, words: list[str]) -> None:
+    prepare(tmp_path)
+    plain = run_cli(words, cwd=tmp_path)
+    saved = run_cli([*words, "--output", "answer"], cwd=tmp_path)
+    assert (saved.code, saved.stdout) == (plain.code, ""), saved.stderr
+    found = (tmp_path / "answer").read_text()
+    assert len(found.splitlines()) == len(plain.stdout.splitlines()) > 0
+    assert found.split("\t")[0] == plain.stdout.split("\t")[0] or words[0] in ("compare", "bench")
+    refused = run_cli([*words, "-o", "no/answer"], cwd=tmp_path)
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "error: --output no/answer: " in refused.stderr
 
 
 def test_a_failure_leaves_what_was_there(run_cli: CLI, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wasmlrun.commands.clickform import Named, verbosity_options, with_options
+from wasmlrun.commands.clickform import Named, output_option, verbosity_options, with_options
 from wasmlrun.commands.options import BACKEND, ISOLATION, LIMITS, GuestOptions
 from wasmlrun.support.errors import EXIT_OK, UsageFault
 from wasmlrun.support.limits import TABLE
@@ -94,6 +94,7 @@ class Subject(Record):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--save", type=PATH, metavar="FILE.png", help="Draw the stages as stacked bars.")
 @with_options(BACKEND, *LIMITS, ISOLATION)
+@output_option
 @verbosity_options
 def command(
     image: str,

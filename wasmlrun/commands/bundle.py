@@ -19,7 +19,7 @@ from wasmlrun.commands.clickform import verbosity_options
     type=click.Path(path_type=Path),
     default="app",
     show_default=True,
-    help="The folder to write.",
+    help="The file to write.",
 )
 @verbosity_options
 def command(

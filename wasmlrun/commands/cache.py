@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.commands.clickform import output_option, verbosity_options
 
 
 @click.group("cache", context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,6 +17,7 @@ def command() -> None:
 
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@output_option
 @verbosity_options
 def info(as_json: bool, verbosity: int) -> int:
     """Where the cache is and how much is in it."""
@@ -37,6 +38,7 @@ def info(as_json: bool, verbosity: int) -> int:
 
 @command.command()
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an entry.")
+@output_option
 @verbosity_options
 def ls(as_json: bool, verbosity: int) -> int:
     """List the entries, least recently used first."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.clickform import Named, verbosity_options, with_options
+from wasmlrun.commands.clickform import Named, output_option, verbosity_options, with_options
 from wasmlrun.commands.options import BACKEND, REPORT_FILES
 
 
@@ -16,6 +16,7 @@ from wasmlrun.commands.options import BACKEND, REPORT_FILES
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object a case.")
 @click.option("--install", is_flag=True, help="For a script: prepare its interpreter if need be.")
 @with_options(BACKEND, *REPORT_FILES)
+@output_option
 @verbosity_options
 def command(
     worker: str,

@@ -9,6 +9,7 @@ from wasmlrun.commands.options import (
     ALL,
     ARGUMENTS,
     DIRS,
+    OUTPUT,
     REPORT_FILES,
     WRITABLE,
     report_files,
@@ -118,13 +119,7 @@ command = Command(
             "N",
         ),
         Option(("--json",), "as_json", "JSON Lines, one object an image.", Flag()),
-        Option(
-            ("-o", "--output"),
-            "output",
-            "Write the answers to FILE, when all are there, instead of stdout.",
-            File(),
-            "FILE",
-        ),
+        OUTPUT,
         Option(("--show",), "show", "On a terminal, show the picture too.", Flag()),
         *REPORT_FILES,
         Option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from wasmlrun.commands import usage
+from wasmlrun.commands.options import OUTPUT
 from wasmlrun.commands.reader import (
     QUIET,
     VERBOSE,
@@ -109,6 +111,24 @@ def with_options(*options: Option) -> Callable[[F], F]:
 
 verbosity_options = with_options(*VERBOSITY)
 """-q and -v, as one number `verbosity`."""
+
+
+def output_option(function: F) -> F:
+    """A decorator that gives one of click's own commands -o: its answer in a file, whole."""
+    given = with_options(OUTPUT)
+
+    @wraps(function)
+    def into_file_or_not(*arguments: Any, output: Path | None, **rest: Any) -> int:
+        def act() -> int:
+            return int(function(*arguments, **rest))
+
+        if output is None or output == Path("-"):
+            return act()
+        from wasmlrun.report.saved import into_file
+
+        return into_file(output, act)
+
+    return given(into_file_or_not)  # type: ignore[return-value] # one parameter more
 
 
 class _Size(_AnyType):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options, with_options
+from wasmlrun.commands.clickform import output_option, verbosity_options, with_options
 from wasmlrun.commands.options import BOUNDS, FOLDER, TRUSTED_KEY, TRUTH
 from wasmlrun.support.records import Record
 
@@ -57,6 +57,7 @@ PATH = click.Path(path_type=Path)
 @with_options(TRUTH, TRUSTED_KEY)
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an engine.")
 @with_options(*BOUNDS)
+@output_option
 @verbosity_options
 @click.pass_context
 def command(

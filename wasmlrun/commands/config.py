@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.commands.clickform import output_option, verbosity_options
 
 
 @click.command("config", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--path", "only_path", is_flag=True, help="Print only where the file is.")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object a setting.")
+@output_option
 @verbosity_options
 def command(only_path: bool, as_json: bool, verbosity: int) -> int:
     """Show what is set, and by what: a variable, the configuration file, or nothing.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options, with_options
+from wasmlrun.commands.clickform import output_option, verbosity_options, with_options
 from wasmlrun.commands.options import REPORT_FILES
 
 TIMEOUT = 120.0
@@ -15,6 +15,7 @@ TIMEOUT = 120.0
 @click.command("doctor", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @with_options(*REPORT_FILES)
+@output_option
 @verbosity_options
 def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
     """Check this installation: versions, devices, cache, default model, sandbox.

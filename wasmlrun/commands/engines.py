@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.commands.clickform import output_option, verbosity_options
 
 
 @click.command("engines", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an engine.")
+@output_option
 @verbosity_options
 def command(as_json: bool, verbosity: int) -> int:
     """List the inference engines: version, devices, encodings, or how to install them.

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.commands.clickform import output_option, verbosity_options
 
 
 @click.command("inspect", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--manifest", is_flag=True, help="Print only the suggested manifest.")
+@output_option
 @verbosity_options
 def command(file: Path, as_json: bool, manifest: bool, verbosity: int) -> int:
     """Look inside a module, a component, a compiled worker, a manifest or a model.

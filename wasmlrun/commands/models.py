@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wasmlrun.commands.clickform import Named, verbosity_options, with_options
+from wasmlrun.commands.clickform import Named, output_option, verbosity_options, with_options
 from wasmlrun.commands.options import TRUSTED_KEY
 from wasmlrun.models.sources import in_packages
 from wasmlrun.support.errors import EXIT_OK
@@ -58,6 +58,7 @@ def command() -> None:
 
 @command.command("list", short_help="List the models and which are here.")
 @json_option
+@output_option
 @verbosity_options
 def list_models(as_json: bool, verbosity: int) -> int:
     """List the models there are, and which of them are here.
@@ -71,6 +72,7 @@ def list_models(as_json: bool, verbosity: int) -> int:
 @command.command("search", short_help="Find models by words.")
 @click.argument("words", nargs=-1, required=True, metavar="WORD...")
 @json_option
+@output_option
 @verbosity_options
 def search(words: Sequence[str], as_json: bool, verbosity: int) -> int:
     """List the models that have every WORD in their name, task, description or licence.
@@ -152,6 +154,7 @@ def pull(
 @command.command("info", short_help="Describe a model or a model file.")
 @click.argument("model", type=Named("models"), metavar="NAME|FILE")
 @json_option
+@output_option
 @verbosity_options
 def info(model: str, as_json: bool, verbosity: int) -> int:
     """Describe a model: format, inputs, outputs, parameters, size, sha256.
@@ -211,6 +214,7 @@ def _facts(model: str, board: Board) -> tuple[dict[str, Any], list[tuple[str, st
     "--signature", type=FILE, metavar="FILE", help="Where the signature of the one PATH lies."
 )
 @json_option
+@output_option
 @verbosity_options
 def verify(
     names: Sequence[str],

@@ -58,6 +58,13 @@ TRACE = Option(
     File(),
     "FILE",
 )
+OUTPUT = Option(
+    ("-o", "--output"),
+    "output",
+    "Write the answer to FILE, when it is whole, instead of stdout.",
+    File(),
+    "FILE",
+)
 BACKEND = Option(
     ("--backend",),
     "backend",

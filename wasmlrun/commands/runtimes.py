@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.commands.clickform import output_option, verbosity_options
 from wasmlrun.toolkit.languages import SCRIPTS
 
 _NAMES = tuple(language.name for language in SCRIPTS.values())
@@ -17,6 +17,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="JSON Lines, one object an interpreter.")
+@output_option
 @verbosity_options
 def list_(as_json: bool, verbosity: int) -> int:
     """List the interpreters and whether they are prepared."""
