@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wasmtime
+from kit import taken_over
 
 from wasmlrun.sandbox import ahead
-from wasmlrun.support.errors import BadWorker
+from wasmlrun.sandbox.ahead_making import Bounds, compile_ahead
+from wasmlrun.support.errors import BadWorker, WasmlrunError
 from wasmlrun.support.userdata import data_dir
 
 HELLO = """(module
@@ -105,7 +109,7 @@ def test_machine_code_of_others_is_not_run_until_it_is_trusted(
 
 def test_no_byte_can_be_changed(hello: Path, tmp_path: Path) -> None:
     made = tmp_path / "h.cwasm"
-    ahead.compile_ahead(hello, made, None, fuel=False)
+    compile_ahead(hello, made, None, fuel=False)
     content = made.read_bytes()
     assert ahead.opened(made, content, fuel=False).target is None
     header_end = len(ahead.MAGIC) + 4 + int.from_bytes(content[24:28], "little")
@@ -137,7 +141,7 @@ def test_what_does_not_fit_is_refused_with_the_reason(
     about: dict[str, Any], why: str, hello: Path, tmp_path: Path
 ) -> None:
     made = tmp_path / "h.cwasm"
-    ahead.compile_ahead(hello, made, None, fuel=False)
+    compile_ahead(hello, made, None, fuel=False)
     changed(made, about)
     with pytest.raises(BadWorker, match=why):
         ahead.opened(made, made.read_bytes(), fuel=False)
@@ -156,7 +160,7 @@ def test_counting_instructions_is_compiled_in(
 
 def test_a_key_that_others_can_read_is_not_used(hello: Path, tmp_path: Path) -> None:
     made = tmp_path / "h.cwasm"
-    ahead.compile_ahead(hello, made, None, fuel=False)
+    compile_ahead(hello, made, None, fuel=False)
     key = data_dir() / "compile.key"
     assert key.stat().st_mode & 0o777 == 0o600
     key.chmod(0o644)
@@ -210,3 +214,62 @@ def test_inspect_says_what_it_is_and_whether_it_runs(
         line.startswith("obstacle\tworker hello.cwasm is machine code that this wasmlrun did")
         for line in lines
     )
+
+
+# the compiling process, if a module took it over
+TAKEN_OVER = """
+from wasmlrun import wasmtime_c
+from wasmlrun.sandbox import ahead_compiler
+
+def compiled(engine, code):
+    get_out()
+    return machine_code
+
+class machine_code:
+    serialize = staticmethod(lambda: b"code of " + sys.argv[1].encode())
+
+wasmtime_c.Module.compiled = compiled
+sys.exit(ahead_compiler.main(words))
+"""
+
+
+def test_the_compiler_stands_behind_walls(tmp_path: Path) -> None:
+    done = taken_over.run(TAKEN_OVER, ["", "epochs", str(1 << 33), ""], tmp_path)
+    assert done.stdout.startswith("\ncode of ")
+    # it may read nothing, not even what it compiles: that is its standard input
+    assert taken_over.attempts(done.stderr) == taken_over.ALL_REFUSED
+
+
+def test_the_compilers_memory_is_bounded(tmp_path: Path, run_cli: Callable[..., Any]) -> None:
+    step = "i64.const 3 i64.mul local.get 0 i64.add " * 300
+    one = f"(func (param i64) (result i64) local.get 0 {step})"
+    (tmp_path / "big.wasm").write_bytes(wasmtime.wat2wasm(f"(module {one * 1000})"))
+    for limit in ("1M", "40M"):
+        done = run_cli(["compile", "big.wasm", "--max-process-memory", limit], cwd=tmp_path)
+        assert done.code == 5, done.stderr
+        assert "the compiler wants more for big.wasm" in done.stderr
+        assert "raise it with --max-process-memory" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["big.wasm"]
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("echo; kill -SEGV $$", r"the compiler crashed \(SIGSEGV\) on worker .*hello.wasm"),
+        ("echo; exit 9", r"the compiler crashed \(exit code 9\) on worker .*hello.wasm"),
+        ("exit 0", "this wasmtime has no compiler for"),
+        ("echo; printf bad; exit 3", "hello.wasm cannot be compiled: bad"),
+        ("printf 'no files' >&2; exit 5", "no files"),
+    ],
+)
+@pytest.mark.skipif(os.name != "posix", reason="a script for a shell")
+def test_how_the_compiler_ends_is_told(
+    script: str, why: str, hello: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in = tmp_path / "python"
+    stand_in.write_text(f"#!/bin/sh\n{script}\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(stand_in))
+    with pytest.raises(WasmlrunError, match=why):
+        compile_ahead(hello, tmp_path / "made", None, fuel=False, bounds=Bounds())
+    assert not (tmp_path / "made").exists()

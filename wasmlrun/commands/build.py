@@ -74,7 +74,7 @@ def _classify(project: Project, image: str) -> None:
     import sys
 
     words = ["classify", image, "--worker", str(project.folder)]
-    subprocess.run([sys.executable, "-m", "wasmlrun", *words], check=False)
+    subprocess.run([sys.executable, "-P", "-m", "wasmlrun", *words], check=False)
 
 
 def _wait(project: Project, since: float) -> None:

@@ -124,6 +124,7 @@ LIMITS = (
     *map(_limit, TABLE.values()),
 )
 """The limits a worker runs under."""
+PROCESS_MEMORY = next(o for o in LIMITS if o.name == "limit_process_memory")
 BOUNDS = (
     Option(
         ("--timeout",),
@@ -132,10 +133,10 @@ BOUNDS = (
         Number(0, MOST_SECONDS),
         "SECONDS",
     ),
-    *(o for o in LIMITS if o.name == "limit_process_memory"),
+    PROCESS_MEMORY,
 )
 """The limits of work over results, of which there may be any number."""
-READING = tuple(o for o in LIMITS if o.name in ("limit_timeout", "limit_process_memory"))
+READING = (*(o for o in LIMITS if o.name == "limit_timeout"), PROCESS_MEMORY)
 """The limits of reading what others made, where no guest runs."""
 ISOLATION = Option(
     ("--require-isolation",),

@@ -76,7 +76,7 @@ def whole_processes(arguments: Sequence[str], runs: int) -> tuple[dict[str, floa
 def _process(arguments: Sequence[str], cache: Path) -> dict[str, float]:
     started = time.monotonic_ns()
     process = subprocess.Popen(
-        [sys.executable, "-m", "wasmlrun", "classify", "--json", *arguments],
+        [sys.executable, "-P", "-m", "wasmlrun", "classify", "--json", *arguments],
         env={**os.environ, "WASMLRUN_CACHE_DIR": str(cache), STARTED: str(started)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

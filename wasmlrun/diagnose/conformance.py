@@ -165,7 +165,7 @@ def _run(
 
 def _wasmlrun(words: list[str], stdin: bytes | None) -> _Ran:
     done = subprocess.run(
-        [sys.executable, "-m", "wasmlrun", *words], input=stdin or b"", capture_output=True
+        [sys.executable, "-P", "-m", "wasmlrun", *words], input=stdin or b"", capture_output=True
     )
     lines = done.stdout.decode(errors="replace").strip().splitlines()
     try:

@@ -15,32 +15,21 @@ import hmac
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from wasmlrun import __version__, wasmtime_c
-from wasmlrun.support.errors import BadWorker, WasmlrunError
+from wasmlrun import wasmtime_c
+from wasmlrun.support.errors import BadWorker
 from wasmlrun.support.records import Record
 from wasmlrun.support.userdata import data_dir
 from wasmlrun.wasmtime_c.capi import library_path
 
 MAGIC = b"wasmlrun machine code 1\n"
-BAD_MODULE = 3
-"""The compiling process's exit code for a module that is not valid."""
 SUFFIX = ".cwasm"
 PORTABLE = "pulley64"
 _MOST_HEADER = 2 << 20
 _CODE_SIZE = 32
 _KEY_SIZE = 32
-_SECONDS = 600
-
-
-class CannotCompile(WasmlrunError):
-    """There is no compiler here for what was asked."""
-
-    code: ClassVar[str] = "cannot-compile"
-    exit_code: ClassVar[int] = 3
 
 
 class Ahead(Record):
@@ -70,80 +59,6 @@ def this_target() -> str:
 def settings_of(fuel: bool) -> str:
     """The engine's settings that machine code depends on."""
     return "epochs, fuel" if fuel else "epochs"
-
-
-def compile_ahead(
-    worker: Path,
-    output: Path,
-    target: str | None,
-    *,
-    fuel: bool,
-    front: Callable[[bytes], bytes] = lambda code: b"",
-) -> dict[str, Any]:
-    """Compile a core module into a file that only this user's own wasmlrun loads; its header.
-
-    `target` None is this very processor with all it can do; its own name is any processor of its
-    kind; `pulley64` is bytecode that runs everywhere, slowly. `front` takes from the module what
-    others will want to read of it.
-
-    Raises:
-        BadWorker: no such file, or no valid module. CannotCompile: there is no compiler for it.
-    """
-    try:
-        code = worker.read_bytes()
-    except FileNotFoundError:
-        raise BadWorker(f"worker {worker} does not exist") from None
-    except OSError as e:
-        raise BadWorker(f"worker {worker} cannot be read: {e.strerror}") from e
-    if not code.startswith(b"\0asm\x01\0\0\0"):
-        raise CannotCompile(
-            f"worker {worker} is no core module",
-            "components are compiled when they are first run, and kept in the cache",
-        )
-    machine_code = _compiled(worker, target, fuel=fuel)
-    about = {
-        "wasmlrun": __version__,
-        "wasmtime": wasmtime_version(),
-        "target": target or this_target(),
-        "native": target is None,
-        "settings": settings_of(fuel),
-        "name": worker.name,
-        "source": hashlib.sha256(code).hexdigest(),
-        "sha256": hashlib.sha256(machine_code).hexdigest(),
-        "front": front(code).hex(),
-    }
-    _write(output, about, machine_code)
-    return about
-
-
-def _compiled(worker: Path, target: str | None, *, fuel: bool) -> bytes:
-    """Machine code from a process of its own: for some targets wasmtime ends the process."""
-    import subprocess  # not by a run, which only loads
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="wasmlrun-compile-") as folder:
-        made = Path(folder, "code")
-        words = [str(worker.absolute()), str(made), target or "", settings_of(fuel)]
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "wasmlrun.sandbox.ahead_compiler", *words],
-                capture_output=True,
-                check=False,
-                timeout=_SECONDS,
-                text=True,
-                errors="replace",
-            )
-        except subprocess.TimeoutExpired:
-            raise CannotCompile(f"{worker} was not compiled in {_SECONDS} seconds") from None
-        if done.returncode == 0:
-            return made.read_bytes()
-        if done.returncode == BAD_MODULE:
-            why = made.read_text(encoding="utf-8")
-            raise BadWorker(f"worker {worker} cannot be compiled: {why}")
-        raise CannotCompile(
-            f"this wasmtime has no compiler for {target or this_target()}",
-            f"--target {PORTABLE} is bytecode for every processor; or compile on the other machine",
-        )
 
 
 def opened(path: Path, content: bytes, *, fuel: bool) -> Ahead:
@@ -201,8 +116,26 @@ def trust(path: Path) -> dict[str, Any]:
         raise BadWorker(f"worker {path} cannot be read: {e.strerror}") from e
     about, _, machine_code = _taken_apart(path, content)
     _check_fit(path, about, fuel="fuel" in str(about["settings"]))
-    _write(path, about, machine_code)
+    seal(path, about, machine_code)
     return about
+
+
+def seal(path: Path, about: dict[str, Any], machine_code: bytes) -> None:
+    """Write a compiled worker that this user's own wasmlrun will run. Raises BadWorker."""
+    key = _key(make=True)
+    assert key is not None
+    header = _header(about)
+    made = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        with made.open("wb") as file:
+            file.write(MAGIC + len(header).to_bytes(4, "little") + header)
+            file.write(_code_of(key, about, machine_code))
+            file.write(machine_code)
+        made.replace(path)
+    except OSError as e:
+        raise BadWorker(f"{path} cannot be written: {e.strerror or e}") from e
+    finally:
+        made.unlink(missing_ok=True)
 
 
 def wasmtime_version() -> str:
@@ -266,23 +199,6 @@ def _code_of(key: bytes, about: dict[str, Any], machine_code: bytes) -> bytes:
 
 def _header(about: dict[str, Any]) -> bytes:
     return json.dumps(about, sort_keys=True, separators=(",", ":")).encode()
-
-
-def _write(path: Path, about: dict[str, Any], machine_code: bytes) -> None:
-    key = _key(make=True)
-    assert key is not None
-    header = _header(about)
-    made = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        with made.open("wb") as file:
-            file.write(MAGIC + len(header).to_bytes(4, "little") + header)
-            file.write(_code_of(key, about, machine_code))
-            file.write(machine_code)
-        made.replace(path)
-    except OSError as e:
-        raise BadWorker(f"{path} cannot be written: {e.strerror or e}") from e
-    finally:
-        made.unlink(missing_ok=True)
 
 
 def _key(*, make: bool) -> bytes | None:

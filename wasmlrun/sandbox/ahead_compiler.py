@@ -1,18 +1,28 @@
-"""The process that compiles ahead of time: `wasmtime` ends it for targets that it cannot do.
+"""The process that compiles ahead of time, behind walls: a module comes in, machine code goes out.
 
-Arguments: the module, where the machine code goes (or why there is none), the target or nothing,
-the settings.
+Arguments: the target or nothing, the settings, the bytes of memory that it may have, and `required`
+where a wall that cannot stand is an error. Standard input is the module. Standard output is a mark
+once there is a compiler for the target, which wasmtime ends the process over, and then the machine
+code, or why there is none.
 """
 
 from __future__ import annotations
 
 import platform
 import sys
-from pathlib import Path
 
 from wasmlrun import wasmtime_c
-from wasmlrun.sandbox.ahead import BAD_MODULE
+from wasmlrun.support.errors import UsageFault
+from wasmlrun.support.process import bound_memory, memory_in_use
+from wasmlrun.walls.child import Fence, stand
+from wasmlrun.walls.reach import Reach
 
+BAD_MODULE, NO_MEMORY, NO_WALL = 3, 4, 5
+"""Exit codes: the module is not valid; memory ran out; a required wall, on stderr, is missing."""
+ENGINE_MADE = b"\n"
+
+_LEAST_MEMORY = 8 << 20
+"""Bytes that the smallest module wants; with less the compiler may wait for itself for ever."""
 _SYSTEMS = {"Linux": "unknown-linux-gnu", "Darwin": "apple-darwin", "Windows": "pc-windows-msvc"}
 
 
@@ -27,18 +37,35 @@ def triple(target: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Compile; its exit code."""
-    module, output, target, settings = arguments
-    named = triple(target) if target else None
-    engine = wasmtime_c.Engine(fuel="fuel" in settings, target=named)
+    target, settings, memory, required = arguments
+    bound_memory(int(memory))
     try:
-        made = wasmtime_c.Module.compiled(engine, Path(module).read_bytes())
+        stand(Fence(Reach(), bool(required)))
+    except UsageFault as e:
+        sys.stderr.write(e.message)
+        return NO_WALL
+    if memory_in_use() + _LEAST_MEMORY > int(memory):
+        return NO_MEMORY
+    try:
+        return _compile(triple(target) if target else None, settings)
+    except MemoryError:
+        return NO_MEMORY
+
+
+def _compile(target: str | None, settings: str) -> int:
+    engine = wasmtime_c.Engine(fuel="fuel" in settings, target=target)
+    out = sys.stdout.buffer
+    out.write(ENGINE_MADE)
+    out.flush()
+    try:
+        made = wasmtime_c.Module.compiled(engine, sys.stdin.buffer.read())
     except wasmtime_c.Refused as e:
         text = str(e)
-        if "target" in text and named is not None:
+        if "target" in text and target is not None:
             raise
-        Path(output).write_text((text.strip().splitlines() or [""])[0], encoding="utf-8")
+        out.write((text.strip().splitlines() or [""])[0].encode())
         return BAD_MODULE
-    Path(output).write_bytes(made.serialize())
+    out.write(made.serialize())
     return 0
 
 

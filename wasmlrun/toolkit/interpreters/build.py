@@ -284,7 +284,7 @@ def _mrbc(work: Path, symbol: str, sources: list[Path]) -> None:
 
 def _python(work: Path, made: Path, installer: Installer) -> None:
     home = installer.wheel(COMPONENTIZE_PY)
-    program = [sys.executable, "-c", "import componentize_py; componentize_py.script()"]
+    program = [sys.executable, "-P", "-c", "import componentize_py; componentize_py.script()"]
     interfaces = bundled.wit()
     if interfaces is None:
         raise BuildFailed("the package is incomplete: the interfaces of components are missing")

@@ -24,7 +24,7 @@ def make_ready(runtime: Interpreter, messages: Messages, *, install: bool) -> No
     name = runtime.language.name
     asking = Installer(messages, allowed=True if install else None)
     asking.allow(runtime.what, runtime.download, f"wasmlrun runtimes install {name}")
-    command = [sys.executable, "-m", "wasmlrun", "runtimes", "install", name]
+    command = [sys.executable, "-P", "-m", "wasmlrun", "runtimes", "install", name]
     if messages.verbosity:
         command.append("-v" if messages.verbosity > 0 else "-q")
     # answers go to stdout, and this is none

@@ -259,7 +259,7 @@ def _pip() -> list[str]:
     from importlib.util import find_spec
 
     if find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
+        return [sys.executable, "-P", "-m", "pip"]
     uv = shutil.which("uv")
     if uv is not None:
         return [uv, "pip"]

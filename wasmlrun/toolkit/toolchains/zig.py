@@ -24,7 +24,7 @@ def zig_command(installer: Installer, *, pinned: bool = False) -> list[str]:
     if own is not None and not pinned and _version([own]) >= OLDEST:
         return [own]
     if find_spec("ziglang") is not None:
-        command = [sys.executable, "-m", "ziglang"]
+        command = [sys.executable, "-P", "-m", "ziglang"]
         if not pinned or _version(command) == _numbers(ZIG.version):
             return command
     name = "zig.exe" if os.name == "nt" else "zig"
