@@ -18,7 +18,7 @@ from wasmlrun.walls.child import Fence, stand
 from wasmlrun.walls.reach import Reach
 
 BAD_MODULE, NO_MEMORY, NO_WALL = 3, 4, 5
-"""Exit codes: the module is not valid; memory ran out; a required wall, on stderr, is missing."""
+"""Exit codes: the module is not valid; memory ran out; a required wall, then named, is missing."""
 ENGINE_MADE = b"\n"
 
 _LEAST_MEMORY = 8 << 20
@@ -42,7 +42,8 @@ def main(arguments: list[str]) -> int:
     try:
         stand(Fence(Reach(), bool(required)))
     except UsageFault as e:
-        sys.stderr.write(e.message)
+        out = sys.stdout.buffer
+        out.write(e.message.encode())
         return NO_WALL
     if memory_in_use() + _LEAST_MEMORY > int(memory):
         return NO_MEMORY

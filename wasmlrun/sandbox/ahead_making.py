@@ -112,36 +112,28 @@ def _compiled(
         size = os.fstat(made.fileno()).st_size
         made.seek(0)
         answer = made.read(size if done.returncode == 0 and size <= _MOST_CODE else _MOST_SAID)
-    begun, result = answer[: len(ENGINE_MADE)] == ENGINE_MADE, answer[len(ENGINE_MADE) :]
-    if done.returncode == 0 and begun and size <= _MOST_CODE:
-        return result
-    raise _failure(worker, target, bounds, done.returncode, done.stderr, result if begun else None)
+    if done.returncode == 0 and answer.startswith(ENGINE_MADE) and size <= _MOST_CODE:
+        return answer[len(ENGINE_MADE) :]
+    raise _failure(worker, target, bounds, done.returncode, answer, done.stderr)
 
 
 def _failure(
-    worker: Path,
-    target: str | None,
-    bounds: Bounds,
-    status: int,
-    said: bytes,
-    result: bytes | None,
+    worker: Path, target: str | None, bounds: Bounds, status: int, answer: bytes, said: bytes
 ) -> WasmlrunError:
-    """Why a compiling process that ended with this status made nothing; `result` None is that
-    it did not come as far as the module.
-    """
+    """Why a compiling process that ended with this status and answer made nothing."""
     if status == NO_MEMORY or _RUST_HAS_NO_MEMORY in said:
         return exceeded("process_memory", bounds.memory, f"the compiler wants more for {worker}")
     if status == NO_WALL:
-        why = said.decode(errors="replace").strip()
+        why = answer.decode(errors="replace")
         return UsageFault(why, "wasmlrun doctor says what there is")
-    if result is None:
+    if not answer.startswith(ENGINE_MADE):
         return CannotCompile(
             f"this wasmtime has no compiler for {target or ahead.this_target()}",
             f"--target {ahead.PORTABLE} is bytecode for every processor; "
             "or compile on the other machine",
         )
     if status == BAD_MODULE:
-        why = result.decode(errors="replace")
+        why = answer[len(ENGINE_MADE) :].decode(errors="replace")
         return BadWorker(f"worker {worker} cannot be compiled: {why}")
     how = f"exit code {status}"
     if status < 0:
