@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from kit import packages
 from kit.models_by_hand import write_colours
+from kit.needs import needs
 from kit.onnx_by_hand import twice_onnx
 from PIL import Image
 
@@ -226,6 +227,27 @@ def test_a_person_is_found_and_a_drawing_has_none(shelf: Any, invoke: Any) -> No
     (line,) = done.stdout.splitlines()
     assert line.startswith("person\t0.")
     assert invoke("infer", DOG, "--manifest", manifest).stdout == ""
+
+
+def test_a_portrait_is_cut_out(shelf: Any, invoke: Any, tmp_path: Path) -> None:
+    photo = packages.photograph()
+    shelf("selfie-segmentation")
+    out = tmp_path / "cut.png"
+    manifest = SAMPLES / "portrait" / "portrait.toml"
+    done = invoke("infer", photo, "--manifest", manifest, "--json", "-o", out)
+    assert done.code == 0, done.stderr
+    (found,) = json.loads(done.stdout)["segments"]
+    assert found["label"] == "person"
+    assert 0.5 < found["share"] < 0.65
+    cut, whole = (np.asarray(Image.open(file)) for file in (out, photo))
+    assert cut.shape == (*whole.shape[:2], 4)
+    assert cut[240, 260].tolist() == [*whole[240, 260], 255]  # in the face
+    assert cut[20, 20, 3] < 10
+    # another engine sees the same
+    needs("ai_edge_litert", "litert")
+    words = ["infer", photo, "--manifest", manifest, "--json"]
+    other = json.loads(invoke(*words, "--backend", "litert").stdout)["segments"]
+    assert other[0]["share"] == pytest.approx(found["share"], abs=1e-3)
 
 
 def test_a_photograph_becomes_a_painting(shelf: Any, run_cli: Any, tmp_path: Path) -> None:

@@ -104,6 +104,8 @@ def test_a_mask_of_one_class() -> None:
     cut = picture_of(made("segment", scores, show="cutout"))
     assert cut.getpixel((2, 10)) == (10, 20, 30, 255)
     assert cut.getpixel((39, 10)) == (10, 20, 30, 0)
+    named = made("segment", scores, labels=["person"], label="somebody")
+    assert named.facts["segments"] == [{"label": "somebody", "share": 0.25}]
     logits = made("segment", (scores - 0.5) * 20, sigmoid=True)
     assert logits.facts["segments"][0]["share"] == 0.25
 

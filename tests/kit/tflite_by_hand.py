@@ -45,6 +45,9 @@ CODES = {
     "QUANTIZE": (114, 0),
     "HARD_SWISH": (117, 0),
 }
+CUSTOM = 32
+"""BuiltinOperator of what has a name instead, as an operator's code that is none of `CODES`; its
+options are whole numbers in a row."""
 INT8, INT32, FLOAT = "int8", "int32", "float"
 Option = tuple[int, str, float]
 
@@ -107,10 +110,7 @@ class ByHand:
                 (3, "offset", _offsets(b, operators)),
             ],
         )
-        made = [
-            _table(b, [(0, INT8, CODES[code][0]), (2, INT32, 1), (3, INT32, CODES[code][0])])
-            for code in codes
-        ]
+        made = [self._code(b, code) for code in codes]
         model = _table(
             b,
             [
@@ -122,6 +122,13 @@ class ByHand:
         )
         b.Finish(model, file_identifier=b"TFL3")
         return bytes(b.Output())
+
+    def _code(self, b: Any, code: str) -> int:
+        number, _ = CODES.get(code, (CUSTOM, 0))
+        fields: list[tuple[int, str, Any]] = [(0, INT8, number), (2, INT32, 1), (3, INT32, number)]
+        if code not in CODES:
+            fields.append((1, "offset", b.CreateString(code)))
+        return _table(b, fields)
 
     def _buffer(self, b: Any, content: bytes) -> int:
         return _table(b, [(0, "offset", b.CreateByteVector(content))] if content else [])
@@ -160,7 +167,10 @@ class ByHand:
             (1, "offset", _numbers(b, inputs, b.PrependInt32, 4)),
             (2, "offset", _numbers(b, outputs, b.PrependInt32, 4)),
         ]
-        if CODES[code][1]:
+        if code not in CODES:
+            content = np.array([value for *_, value in options], np.int32).tobytes()
+            fields.append((5, "offset", b.CreateByteVector(content)))
+        elif CODES[code][1]:
             fields += [(3, INT8, CODES[code][1]), (4, "offset", _table(b, options))]
         return _table(b, fields)
 

@@ -26,6 +26,8 @@ class Segment(Options):
     index: int = 0
     """The number of the output that is meant."""
     layout: str = ""
+    label: str = ""
+    """Of one class: what it is called, whatever the labels say."""
     threshold: float = 0.5
     """Of one class: from which score on a pixel belongs to it."""
     background: int = 0
@@ -45,8 +47,7 @@ def make(outputs: Sequence[tuple[str, Array]], options: Segment, context: Contex
     if array.shape[2] == 1:
         scores = 1 / (1 + np.exp(-array)) if options.sigmoid else array
         strength, classes = scores[:, :, 0], (scores[:, :, 0] >= options.threshold).astype(int)
-        names, nothing = [context.labels[0] if context.labels else "found"], 0
-        names = ["", *names]
+        names, nothing = ["", options.label or (context.labels or ["found"])[0]], 0
     else:
         classes = array.argmax(2)
         nothing = options.background

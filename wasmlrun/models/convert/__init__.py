@@ -16,6 +16,7 @@ from wasmlrun.models.convert import (
     efficientnet_lite,
     label_list,
     onnx_metadata,
+    transposed,
 )
 
 Conversion = Callable[[bytes], bytes]
@@ -41,5 +42,6 @@ CONVERSIONS: Final[Mapping[str, Conversion]] = {
     "ctranslate2-whisper": _later("whisper", "from_ctranslate2"),
     "minilm": _later("minilm", "to_onnx"),
     "ocr-letters": partial(onnx_metadata.lines, key="character"),
+    "transposed-convolutions": transposed.plain,
     "magika-labels": partial(label_list.from_json, key="target_labels_space"),
 }
