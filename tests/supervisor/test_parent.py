@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -211,6 +213,118 @@ def test_time_ends_a_child_that_neither_dies_nor_answers(moment: str) -> None:
 
     assert supervise(work, on_death, Messages(), timeout=0.2) == 99
     assert [death.timed_out for death in deaths] == [True]
+
+
+def lock_twice() -> None:
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+
+
+def lock_twice_with_the_interpreter() -> None:
+    """Another thread asks for the interpreter again and again, in vain."""
+    mutex = ctypes.create_string_buffer(256)
+    threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()
+    time.sleep(0.1)
+    native = ctypes.PyDLL(None)  # does not let go of it
+    native.pthread_mutex_lock(mutex)
+    native.pthread_mutex_lock(mutex)
+
+
+stuck = pytest.mark.skipif(
+    sys.platform != "linux" or not os.access("/proc/self/syscall", os.R_OK),
+    reason="nobody says what a thread waits for",
+)
+
+
+@stuck
+@pytest.mark.parametrize("hang", [lock_twice, lock_twice_with_the_interpreter])
+def test_threads_that_wait_for_each_other_are_not_waited_for(hang: Callable[[], None]) -> None:
+    def work(board: Board) -> int:
+        board.deadline = time.monotonic() + 10 * LATE
+        with board.doing(Stage.MODEL, "m.onnx"):
+            hang()
+        return 0
+
+    code, (death,) = supervised(work)
+    assert (code, death.stuck, death.timed_out) == (99, True, False)
+    error = error_of(death, 60)
+    assert isinstance(error, BadModel)
+    assert error.message == (
+        "the inference engine hung (its threads waited for each other, as after a crash) "
+        "while it read m.onnx"
+    )
+    assert "hung" in error_of(Death(signal.SIGKILL, False, [], stuck=True), 60).message
+
+
+@stuck
+def test_a_crash_that_wasmtime_catches_in_vain(tmp_path: Path) -> None:
+    """In a thread that allocates memory and never called wasmtime; nothing of it takes long."""
+    import wasmtime
+
+    def work(board: Board) -> int:
+        board.deadline = time.monotonic() + 10 * LATE
+        faulthandler.disable()
+        ready = threading.Thread(target=wasmtime.Engine)
+        ready.start()
+        ready.join()
+        threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGSEGV)).start()
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            [bytearray(600 + 37 * n) for n in range(100)]
+        return 5
+
+    for _ in range(8):
+        code, deaths = supervised(work)
+        assert code == 5 or deaths[0].stuck or deaths[0].signal == signal.SIGSEGV
+        assert not any(death.timed_out for death in deaths)
+
+
+def sleep_in_a_thread(seconds: float) -> None:
+    sleeping = threading.Thread(target=time.sleep, args=(seconds,))
+    sleeping.start()
+    sleeping.join()
+
+
+def wait_in_a_thread(seconds: float) -> None:
+    waiting = threading.Thread(target=threading.Event().wait, args=(seconds,))
+    waiting.start()
+    waiting.join()
+
+
+def ask_in_a_thread(seconds: float) -> None:
+    """As a progress bar does."""
+
+    def ask() -> None:
+        for _ in range(int(seconds * 10)):
+            threading.Event().wait(0.1)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    asking.join()
+
+
+def read_what_comes(seconds: float) -> None:
+    reading, writing = os.pipe()
+    threading.Timer(seconds, os.write, (writing, b"x")).start()
+    os.read(reading, 1)
+
+
+@stuck
+@pytest.mark.parametrize(
+    "wait", [sleep_in_a_thread, wait_in_a_thread, ask_in_a_thread, read_what_comes]
+)
+def test_who_waits_for_time_or_data_is_not_stuck(
+    wait: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wasmlrun.supervisor.stuck.BETWEEN", 0.1)
+
+    def work(board: Board) -> int:
+        board.deadline = time.monotonic() + LATE
+        wait(1.5)
+        return 5
+
+    assert supervised(work) == (5, [])
 
 
 def test_a_child_that_ends_in_time_is_not_killed() -> None:

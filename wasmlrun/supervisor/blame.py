@@ -115,7 +115,7 @@ def error_of(death: Death, timeout: float) -> WasmlrunError:
     """The error to tell for a death; `timeout` is the time limit in seconds."""
     if death.timed_out:
         return timeout_error(Limits(timeout=timeout))
-    if death.signal_name == "SIGKILL":
+    if death.signal_name == "SIGKILL" and not death.stuck:
         return Killed(
             "the process was killed by the system, most likely for want of memory",
             "use a smaller model or image, or give the machine more memory",
@@ -129,6 +129,10 @@ def error_of(death: Death, timeout: float) -> WasmlrunError:
     how = f"crashed ({death.signal_name})"
     if death.exit_code is not None:
         how = f"ended the process (exit code {death.exit_code})"
+    if death.stuck:
+        how = "hung (its threads waited for each other, as after a crash)"
+    if doing is None and death.stuck:
+        return WorkerFailed(f"the process {how}")
     if doing is None:
         return WorkerFailed(
             f"the process crashed ({death.signal_name})"

@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from wasmlrun.supervisor.outbox import Inbox
 from wasmlrun.supervisor.stages import Board, Doing
@@ -36,9 +37,14 @@ from wasmlrun.support.messages import Messages
 from wasmlrun.support.records import Record
 from wasmlrun.walls.child import in_own_group
 
+if TYPE_CHECKING:
+    from wasmlrun.supervisor.stuck import Watch
+
 GRACE = 0.3
 """Seconds past the deadline that a child has to end by itself and say why."""
 _UNKNOWN_DEADLINE = 0.05
+_IDLE = 1.0
+"""Seconds without a word from the child, after which it is looked at."""
 
 
 class Death(Record):
@@ -49,6 +55,8 @@ class Death(Record):
     doing: list[Doing]
     exit_code: int | None = None
     """Of a process that native code ended."""
+    stuck: bool = False
+    """Whether it was ended because it could never have gone on."""
 
     @property
     def signal_name(self) -> str:
@@ -108,7 +116,7 @@ def _in_child(
         ending = _ending_of(child)
         _clean_up_the_past()  # while the child is busy
         try:
-            timed_out, asked = _wait(child, ending, inbox, board, signals)
+            timed_out, asked, stuck = _wait(child, ending, inbox, board, signals)
         finally:
             inbox.close()
             if ending is not None:
@@ -129,24 +137,26 @@ def _in_child(
             return EXIT_INTERRUPTED
         return EXIT_TERMINATED
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    return Death(number, timed_out, board.running(), exited)
+    return Death(number, timed_out, board.running(), exited, stuck)
 
 
 def _wait(
     child: int, ending: int | None, inbox: Inbox, board: Board, signals: _Signals
-) -> tuple[bool, signal.Signals | None]:
-    """Until the child ends, its answers written meanwhile; kill it when its time is over or a
-    signal asks for the end. `ending` can be read once it is dead.
+) -> tuple[bool, signal.Signals | None, bool]:
+    """Until the child ends, its answers written meanwhile; kill it when its time is over, a
+    signal asks for the end, or it can never go on. `ending` can be read once it is dead.
     """
-    timed_out, asked, gone = False, None, False
+    timed_out, asked, gone, stuck = False, None, False, False
+    watch: Watch | None = None
     while not inbox.ended or inbox.writing is not None:
-        patience: float | None = _UNKNOWN_DEADLINE
+        patience = _UNKNOWN_DEADLINE
         if timed_out or asked is not None:
             patience = GRACE
         elif gone and inbox.writing is None:
             patience = 0.0  # what it handed over is in the pipe
         elif board.deadline:
             patience = max(0.0, board.deadline + GRACE - time.monotonic())
+            patience = min(patience, _IDLE)
         reading = [signals.pipe] if inbox.ended else [inbox.letters, signals.pipe]
         if ending is not None and not gone:
             reading.append(ending)
@@ -155,6 +165,11 @@ def _wait(
         if (timed_out or asked is not None or gone) and not (ready or able or writing):
             break  # a process that left the child's group keeps the pipe open
         gone = gone or ending in ready
+        if not (ready or able or gone or stuck):
+            watch = watch or _watch(child)
+            stuck = watch.stuck()
+            if stuck:
+                _kill(child)
         if signals.pipe in ready:
             asked = signals.read() or asked
         if able:
@@ -174,7 +189,13 @@ def _wait(
                 break  # nobody reads the answer, and somebody wants the end
             if inbox.writing is not None and time.monotonic() >= board.deadline + 2 * GRACE:
                 break
-    return timed_out, asked
+    return timed_out, asked, stuck
+
+
+def _watch(child: int) -> Watch:
+    from wasmlrun.supervisor.stuck import Watch  # few commands take so long
+
+    return Watch(child)
 
 
 def _ending_of(child: int) -> int | None:
