@@ -119,7 +119,8 @@ def pictures(arguments: argparse.Namespace, env: dict[str, str]) -> None:
     request = post(arguments.image.read_bytes())
     try:
         for connections in CONNECTIONS:
-            compared(request, connections, max(connections, arguments.n // ROUNDS))
+            servers = {"wasmlrun": (9401, server.pid), "plain": (9402, plain.pid)}
+            compared(request, connections, max(connections, arguments.n // ROUNDS), servers)
         oneshot(arguments, model, labels, env)
     finally:
         for process in (server, plain):
@@ -127,14 +128,20 @@ def pictures(arguments: argparse.Namespace, env: dict[str, str]) -> None:
             process.wait()
 
 
-def compared(request: bytes, connections: int, count: int) -> None:
-    """Both in short turns, so that what else the machine does falls on both; medians of turns."""
-    turns: dict[str, list[tuple[float, float, float]]] = {"wasmlrun": [], "plain": []}
+def compared(
+    request: bytes, connections: int, count: int, servers: dict[str, tuple[int, int]]
+) -> None:
+    """Both in short turns, so that what else the machine does falls on both; medians of turns.
+    `servers` are ports and processes.
+    """
+    turns: dict[str, list[tuple[float, ...]]] = {name: [] for name in servers}
     for number in range(ROUNDS + 1):
-        for name, port in (("wasmlrun", 9401), ("plain", 9402)):
+        for name, (port, process) in servers.items():
+            before = processor_time(process)
             turn = measured(port, request, count, connections)
             if number:  # the first warms both up
-                turns[name].append(turn)
+                spent = (processor_time(process) - before) * 1000 / count
+                turns[name].append((*turn, spent))
     ours, plain = (
         [statistics.median(values) for values in zip(*turns[name], strict=True)] for name in turns
     )
@@ -143,7 +150,8 @@ def compared(request: bytes, connections: int, count: int) -> None:
         f"{connections:3} connections: {ours[0]:6.1f} requests/s, median {ours[1]:.1f}, "
         f"p99 {ours[2]:.1f} ms | plain {plain[0]:.1f}, {plain[1]:.1f}, {plain[2]:.1f} | "
         f"{statistics.median(rates):.2f} × ({rates[0]:.2f} to {rates[-1]:.2f}), "
-        f"p99 {ours[2] / plain[2]:.2f} ×",
+        f"p99 {ours[2] / plain[2]:.2f} × | processor time of a request {ours[3]:.1f} ms, "
+        f"plain {plain[3]:.1f}",
         flush=True,
     )
 
@@ -200,13 +208,27 @@ def hello(arguments: argparse.Namespace, env: dict[str, str], scratch: Path) -> 
         server.wait()
 
 
-def held(process: int) -> dict[str, int]:
-    """Resident megabytes and descriptors of a process and its children."""
+def family(process: int) -> list[str]:
+    """The numbers of a process and of its children."""
     listed = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True, check=False
     ).stdout.split()
+    return [str(process), *listed]
+
+
+def processor_time(process: int) -> float:
+    """Seconds that a process and its children have computed."""
+    ticks = 0
+    for number in family(process):
+        fields = Path("/proc", number, "stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def held(process: int) -> dict[str, int]:
+    """Resident megabytes and descriptors of a process and its children."""
     found = {"MB": 0, "descriptors": 0}
-    for number in (str(process), *listed):
+    for number in family(process):
         status = Path("/proc", number, "status").read_text()
         found["MB"] += int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024
         found["descriptors"] += len(list(Path("/proc", number, "fd").iterdir()))
