@@ -92,6 +92,7 @@ CASES: dict[str, list[Ask]] = {
     "containers/apps/root": [
         Ask("/user-generation-js", '"generated_users":1'),
         Ask("/user-generation-go", '"generated_users":2'),
+        Ask("/user-generation-rust", '"generated_users":3'),
         Ask("/user-generation-python", '"some_file_contents"'),
         Ask("/user-generation-ruby", '"some_file_contents"'),
     ],

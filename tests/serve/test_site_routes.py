@@ -38,6 +38,28 @@ def test_hidden_names_hold_no_workers(site: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pattern", "gone"),
+    [
+        ("about.py", {"/about"}),
+        ("*.py", {"/about"}),
+        ("**/*.wasm", {"/users/[id]/posts"}),
+        ("users/**", {"/users", "/users/[id]", "/users/[id]/posts", "/users/me"}),
+        ("users/*", {"/users", "/users/[id]", "/users/me"}),
+        ("users/?e.js", {"/users/me"}),
+        ("**/[id].js", {"/users/[id]"}),
+        ("users", set()),
+        ("(", set()),
+        ("**", None),
+    ],
+)
+def test_what_is_ignored_is_no_worker(site: Path, pattern: str, gone: set[str] | None) -> None:
+    everything = {route.path for route in find_routes(site).routes}
+    left = {route.path for route in find_routes(site, ignore=[pattern]).routes}
+    assert everything - left == (everything if gone is None else gone)
+    assert left == {route.path for route in find_routes(site, ignore=["nothing", pattern]).routes}
+
+
+@pytest.mark.parametrize(
     ("path", "route", "parameters"),
     [
         ("/", "/", {}),

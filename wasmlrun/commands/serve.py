@@ -21,6 +21,7 @@ from wasmlrun.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from wasmlrun.serve.site import SiteSettings
     from wasmlrun.support.messages import Messages
 
 _NEEDED = ("uvicorn", "httptools", "starlette", "python_multipart", "prometheus_client")
@@ -38,6 +39,7 @@ class Wanted(GuestOptions):
     host: str = "127.0.0.1"
     port: int = 8080
     prefix: str = ""
+    ignore: tuple[str, ...] = ()
     cors: tuple[str, ...] = ()
     kv: Path | None = None
     reload: bool = False
@@ -77,6 +79,12 @@ class Wanted(GuestOptions):
     help="Port to listen at; 0 is any that is free.",
 )
 @click.option("--prefix", default="", help="Path in front of all routes of DIR.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="PATTERN",
+    help="Files of DIR that are no workers, as node_modules/**; repeatable.",
+)
 @click.option("--cors", multiple=True, metavar="ORIGIN", help="Origin to allow; repeatable.")
 @click.option("--kv", type=_FILE, help="Keep key/value stores in this file of SQLite.")
 @click.option("--reload", is_flag=True, help="Look at DIR again when files in it change.")
@@ -173,12 +181,13 @@ def command(folder: Path | None, verbosity: int, install: bool, **rest: Any) -> 
         site = SiteSettings(
             folder.absolute(),
             wanted.prefix,
+            wanted.ignore,
             wanted.cors,
             wanted.reload,
             wanted.allow_outside,
             wanted.max_body,
         )
-        _prepare_interpreters(site.folder, messages, install=install)
+        _prepare_interpreters(site, messages, install=install)
     if wanted.worker is not None:
         from wasmlrun.commands.options import interpreter
 
@@ -234,12 +243,13 @@ def _check_installed() -> None:
         )
 
 
-def _prepare_interpreters(folder: Path, messages: Messages, *, install: bool) -> None:
+def _prepare_interpreters(site: SiteSettings, messages: Messages, *, install: bool) -> None:
     """One script of each language is enough to ask for. Raises WasmlrunError."""
     from wasmlrun.commands.options import interpreter
     from wasmlrun.serve.site_routes import find_routes
 
-    by_suffix = {route.file.suffix: route.file for route in find_routes(folder).routes}
+    routes = find_routes(site.folder, ignore=site.ignore).routes
+    by_suffix = {route.file.suffix: route.file for route in routes}
     for file in by_suffix.values():
         interpreter(file, messages, install=install)
 

@@ -41,6 +41,8 @@ class SiteSettings(Record):
 
     folder: Path
     prefix: str = ""
+    ignore: Sequence[str] = ()
+    """Patterns of files that are no workers."""
     cors: Sequence[str] = ()
     """Origins; `*` is any."""
     reload: bool = False
@@ -194,7 +196,7 @@ class Site:
 
 def load(settings: SiteSettings) -> Loaded:
     """Look through the folder."""
-    routes = find_routes(settings.folder, settings.prefix)
+    routes = find_routes(settings.folder, settings.prefix, settings.ignore)
     namespaces: dict[Path, str | None] = {}
     faults: dict[Path, WasmlrunError] = {}
     stamps = {}

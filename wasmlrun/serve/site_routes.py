@@ -76,11 +76,24 @@ class Routes(Record):
         return None
 
 
-def find_routes(folder: Path, prefix: str = "") -> Routes:
-    """The routes of every worker in a folder."""
+def find_routes(folder: Path, prefix: str = "", ignore: Sequence[str] = ()) -> Routes:
+    """The routes of every worker in a folder, but for files that a pattern of `ignore` names."""
     prefix = normalized_prefix(prefix)
-    routes = [Route(_path_of(file.relative_to(folder), prefix), file) for file in _files(folder)]
+    ignored = [_pattern(text) for text in ignore]
+    files = [file.relative_to(folder) for file in _files(folder)]
+    routes = [
+        Route(_path_of(file, prefix), folder / file)
+        for file in files
+        if not any(pattern.fullmatch(file.as_posix()) for pattern in ignored)
+    ]
     return Routes(sorted(routes, key=_order), prefix)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """`*` and `?` are of one name, `**` of any number of folders; brackets are routes'."""
+    meanings = {"**/": "(?:.*/)?", "/**": "(?:/.*)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|/\*\*(?!/)|\*\*|\*|\?)", text)
+    return re.compile("".join(meanings.get(part) or re.escape(part) for part in parts), re.DOTALL)
 
 
 def normalized_prefix(prefix: str) -> str:
