@@ -67,19 +67,19 @@ def test_only_folders_that_are_mounted_to_be_written_can_be(make: Callable[[str]
     worker = make("# writable = true\n" + mounts("writable = true\n", ""))
     folder = worker.parent
     one = reach(fence_for(worker=worker, cached=False))
-    assert one.writing == (folder / "a",)
+    assert one.mounts == ((folder / "a", folder),)
     both = reach(fence_for(worker=worker, writable=("/b/",), cached=False))
-    assert both.writing == (folder / "a", folder / "b")
+    assert both.mounts == ((folder / "a", folder), (folder / "b", folder))
     everywhere = reach(fence_for(worker=worker, allow_outside=True, cached=False))
-    assert (everywhere.anywhere, everywhere.writing) == (True, (folder / "a",))
-    assert reach(fence_for(worker=make("# writable\n"), cached=False)).writing == ()
+    assert (everywhere.anywhere, everywhere.mounts) == (True, ((folder / "a", None),))
+    assert reach(fence_for(worker=make("# writable\n"), cached=False)).mounts == ()
 
 
 def test_a_served_folder_can_be_written_where_its_manifests_mount(
     make: Callable[[str], Path],
 ) -> None:
     folder = make(mounts("writable = false\n", "")).parent
-    assert site(folder).writing == (folder / "b",)
+    assert site(folder).mounts == ((folder / "b", folder),)
     make("# folders\n")
-    assert site(folder).writing == ()
+    assert site(folder).mounts == ()
     assert site(folder, reload=True).writing == (folder,)

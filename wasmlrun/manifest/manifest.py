@@ -18,6 +18,8 @@ class Mount(Record):
     writable: bool = False
     said: bool = True
     """Whether somebody said if it may be written to."""
+    within: Path | None = None
+    """The folder that it must lie in when it is opened; None where the user named it himself."""
 
 
 class Preload(Record):

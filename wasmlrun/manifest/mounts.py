@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from wasmlrun.manifest.manifest import Mount
+from wasmlrun.support import beneath
 from wasmlrun.support.errors import BadFile, BadManifest, UsageFault
 from wasmlrun.support.paths import exists, is_dir
 
@@ -44,6 +48,23 @@ def parse_mounts(texts: Sequence[str], already: Sequence[Mount]) -> tuple[Mount,
     except BadManifest as e:
         raise UsageFault(e.message, e.hint) from e
     return mounts
+
+
+@contextmanager
+def opened(mount: Mount) -> Iterator[str]:
+    """A path by which to open a mount's folder: on Linux, of one that a manifest names, the folder
+    itself, opened in the manifest's, whatever its name leads to by now.
+
+    Raises OSError: it leads out, or is no folder any more.
+    """
+    if mount.within is None or sys.platform != "linux":
+        yield str(mount.host)
+        return
+    folder = beneath.open_place(mount.host, mount.within)
+    try:
+        yield f"/proc/self/fd/{folder}"
+    finally:
+        os.close(folder)
 
 
 def check_folders(mounts: Iterable[Mount], where: str) -> None:

@@ -287,7 +287,7 @@ class _Reader:
             if not isinstance(writable, bool):
                 raise self._fault("folders.writable", "must be true or false")
             host, said = self._folder_at(entry, "from", "folders."), "writable" in entry
-            found.append(Mount(host, guest, writable, said))
+            found.append(Mount(host, guest, writable, said, self._within))
         return tuple(found)
 
     def _classify(self, data: dict[str, Any]) -> Classify | None:

@@ -48,6 +48,7 @@ def fence_for(
             reading += [*_of_a_model(name), *_signatures_of(name)]
     reading += map(Path, keys)
     found = _manifest_of(worker, manifest)
+    mounts: tuple[tuple[Path, Path | None], ...] = ()
     if worker is not None:
         reading += [Path(worker), *_signatures_of(str(worker))]
     for text in dirs:
@@ -61,11 +62,15 @@ def fence_for(
         # also what leads up to it, for a path that goes up and down again
         folder = found.parent
         reading += [found, folder]
-        writing += _writable_in(found, writable, allow_outside)
-    graphics = device is not None and device.upper() != "CPU"
-    return Fence(
-        Reach(tuple(reading), tuple(writing), anywhere=allow_outside, graphics=graphics), required
+        mounts = _writable_in(found, writable, allow_outside)
+    reach = Reach(
+        tuple(reading),
+        tuple(writing),
+        mounts,
+        anywhere=allow_outside,
+        graphics=device is not None and device.upper() != "CPU",
     )
+    return Fence(reach, required)
 
 
 def _manifest_of(worker: str | Path | None, manifest: Path | None) -> Path | None:
@@ -100,13 +105,16 @@ def _signatures_of(text: str) -> list[Path]:
     return [path.with_name(path.name + ".sig"), path.with_name("model.sig")]
 
 
-def _writable_in(path: Path, asked: Sequence[str], allow_outside: bool) -> list[Path]:
-    """The host folders of a manifest's mounts that may be written to."""
+def _writable_in(
+    path: Path, asked: Sequence[str], allow_outside: bool
+) -> tuple[tuple[Path, Path | None], ...]:
+    """The host folders of a manifest's mounts that may be written to, and where they must lie."""
     from wasmlrun.manifest.reader import read_manifest
 
     try:
         folders = read_manifest(path, allow_outside=allow_outside).folders
     except BadManifest:  # told where it is read again
-        return []
+        return ()
     wanted = {path.rstrip("/") for path in asked}
-    return [m.host for m in folders if m.writable or m.guest.rstrip("/") in wanted]
+    chosen = (m for m in folders if m.writable or m.guest.rstrip("/") in wanted)
+    return tuple((m.host, m.within) for m in chosen)

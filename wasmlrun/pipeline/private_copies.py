@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wasmlrun.manifest.manifest import Mount
+from wasmlrun.support import beneath
+from wasmlrun.support.paths import is_dir
 from wasmlrun.support.records import replace
 from wasmlrun.support.tempfiles import own_folder, remove_tree
 
@@ -34,30 +36,48 @@ def _copied(mount: Mount) -> Mount:
         return mount
     copy = place / f"mount-{os.urandom(8).hex()}"
     try:
-        _copy(mount.host, copy)
+        _copy(mount.host, copy, mount.within or mount.host)
     except OSError:
         remove_tree(copy)
         return mount
-    return replace(mount, host=copy, writable=True)
+    return replace(mount, host=copy, writable=True, within=None)
 
 
-def _copy(folder: Path, copy: Path) -> None:
-    """Contents, links and times; a worker sees no modes, and this process may set none."""
+def _copy(folder: Path, copy: Path, within: Path) -> None:
+    """Contents, links and times of what lies `within`, whoever moves it meanwhile; a worker sees no
+    modes, and this process may set none.
+    """
     waiting = [(folder, copy)]
     while waiting:
         source, target = waiting.pop()
         target.mkdir(mode=0o700)
-        with os.scandir(source) as entries:
-            for entry in entries:
-                new = target / entry.name
-                if entry.is_symlink():
-                    new.symlink_to(Path(entry.path).readlink())
-                elif entry.is_dir(follow_symlinks=False):
-                    waiting.append((Path(entry.path), new))
-                else:
-                    shutil.copyfile(entry.path, new)
-                    times = entry.stat(follow_symlinks=False)
-                    os.utime(new, ns=(times.st_atime_ns, times.st_mtime_ns))
+        for name in _names(source, within):
+            old, new = source / name, target / name
+            if old.is_symlink():
+                new.symlink_to(old.readlink())
+            elif is_dir(old):
+                waiting.append((old, new))
+            else:
+                _copy_file(old, new, within)
+
+
+def _names(folder: Path, within: Path) -> list[str]:
+    """What is in a folder. Raises OSError, also where it leads out."""
+    descriptor = beneath.open_place(folder, within)
+    try:
+        with os.scandir(descriptor) as entries:
+            return [entry.name for entry in entries]
+    finally:
+        os.close(descriptor)
+
+
+def _copy_file(old: Path, new: Path, within: Path) -> None:
+    """Raises OSError, also for what is no regular file or leads out."""
+    descriptor = beneath.open_place(old, within, folder=False)
+    with open(descriptor, "rb") as source, new.open("xb") as target:  # noqa: PTH123 - no path
+        times = os.fstat(descriptor)
+        shutil.copyfileobj(source, target)
+    os.utime(new, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def _is_small(folder: Path) -> bool:

@@ -12,6 +12,7 @@ from wasmtime.component import Component, Linker, Variant
 
 from wasmlrun.binary.component import Named, NotUnderstood, Outline, read
 from wasmlrun.manifest.grant import Grant, nn_refused, require_nn
+from wasmlrun.manifest.mounts import opened
 from wasmlrun.sandbox import import_origins
 from wasmlrun.sandbox.clock import Clock, Epochs, Runtime, Trapped
 from wasmlrun.sandbox.precompile import compiled
@@ -219,9 +220,12 @@ def _wasi(setup: Setup, lent: Lent) -> WasiConfig:
         wasi.stderr_custom = lent.lend(setup.stderr)
     for mount in setup.mounts:
         try:
-            wasi.preopen_dir(str(mount.host), mount.guest, mount.writable)
+            with opened(mount) as host:
+                wasi.preopen_dir(host, mount.guest, mount.writable)
         except WasmtimeError as e:
             raise CannotMount(f"{mount.host} at {mount.guest}") from e
+        except OSError as e:
+            raise CannotMount(f"{mount.host} at {mount.guest} ({e.strerror})") from e
     return wasi
 
 

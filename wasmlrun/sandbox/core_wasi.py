@@ -7,6 +7,7 @@ from ctypes import byref, c_char_p
 from functools import lru_cache
 from typing import Any
 
+from wasmlrun.manifest.mounts import opened
 from wasmlrun.sandbox.setup import Lent, Setup, Sink
 from wasmlrun.wasmtime_c.capi import Bytes, Refused, Write, check, library
 from wasmlrun.wasmtime_c.engine import Store
@@ -50,9 +51,13 @@ def _fill(lib: Any, config: int, setup: Setup, lent: Lent | None) -> None:
     if lent is not None:
         _lend(lib, config, setup, lent)
     for mount in setup.mounts:
-        host, guest = str(mount.host).encode(), mount.guest.encode()
-        if not lib.wasi_config_preopen_dir(config, host, guest, mount.writable):
-            raise Refused(f"{mount.host} at {mount.guest}")
+        try:
+            with opened(mount) as host:
+                given = host.encode(), mount.guest.encode()
+                if not lib.wasi_config_preopen_dir(config, *given, mount.writable):
+                    raise Refused(f"{mount.host} at {mount.guest}")
+        except OSError as e:
+            raise Refused(f"{mount.host} at {mount.guest} ({e.strerror})") from e
 
 
 def _lend(lib: Any, config: int, setup: Setup, lent: Lent) -> None:

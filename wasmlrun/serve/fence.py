@@ -48,15 +48,21 @@ def fence_of(
     if site is not None:
         granted = [] if site.reload else _manifests(site)
         network = site.reload or any(manifest.http.allowed_hosts for manifest in granted)
-        writing = [m.host for manifest in granted for m in manifest.folders if m.writable]
-        if site.reload:
-            writing.append(site.folder)
-        reaches.append(Reach((site.folder,), tuple(writing), site.allow_outside))
+        folders = [m for manifest in granted for m in manifest.folders if m.writable]
+        reaches.append(
+            Reach(
+                (site.folder,),
+                (site.folder,) if site.reload else (),
+                tuple((mount.host, mount.within) for mount in folders),
+                site.allow_outside,
+            )
+        )
     known = [reach for reach in reaches if reach is not None]
     return Fence(
         Reach(
             tuple(path for reach in known for path in reach.reading),
             tuple(path for reach in known for path in reach.writing),
+            tuple(mount for reach in known for mount in reach.mounts),
             any(reach.anywhere for reach in known),
             network,
             any(reach.graphics for reach in known),

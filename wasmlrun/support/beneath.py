@@ -116,6 +116,19 @@ def open_folder(path: Path, *, within: Path | None = None) -> int:
     return _opened(path, within, os.O_RDONLY | _FOLDER)
 
 
+def open_place(path: Path, within: Path, *, folder: bool = True) -> int:
+    """A descriptor of a folder, or else a file, whatever links lead to it, as long as it lies in
+    `within`: unlike `open_folder` it may be reached by a link that begins at the root.
+
+    Raises as `open_folder` and `open_file` do.
+    """
+    place, root = Path(os.path.realpath(path)), Path(os.path.realpath(within))
+    try:
+        return open_folder(place, within=root) if folder else open_file(place, within=root)
+    except Outside:
+        raise Outside(path, within) from None
+
+
 def check_file(path: Path, *, within: Path | None = None) -> None:
     """Whether a file could be read. Raises as `open_file`."""
     os.close(open_file(path, within=within))

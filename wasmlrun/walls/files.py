@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from wasmlrun.support import beneath
 from wasmlrun.walls.system import architecture, call
 
 # linux/landlock.h
@@ -54,15 +55,16 @@ def version() -> int:
 
 def restrict_files(
     reading: Iterable[Path],
-    writing: Iterable[Path],
+    writing: Iterable[tuple[Path, Path | None]],
     devices: Iterable[Path] = (),
     *,
     network: bool = False,
 ) -> None:
     """Leave this thread, and all that it starts, these files and what is beneath these folders.
 
-    Paths that do not exist are left out. Nothing may be executed and, without
-    `network`, no TCP connection made.
+    What is for writing may have to lie in a folder, whatever its name leads to by now. Paths that
+    do not exist are left out. Nothing may be executed and, without `network`, no TCP connection
+    made.
 
     Raises OSError where the kernel has no Landlock.
     """
@@ -78,22 +80,25 @@ def restrict_files(
     size = 24 if known >= 6 else 16 if known >= 4 else 8
     rules = call("landlock_create_ruleset", ctypes.c_char_p(fields), size, 0)
     try:
-        for paths, rights in (
-            (reading, _READ),
+        for places, rights in (
+            ([(path, None) for path in reading], _READ),
             (writing, _WRITE),
-            (devices, _READ | _WRITE_FILE | _IOCTL_DEV),
+            ([(path, None) for path in devices], _READ | _WRITE_FILE | _IOCTL_DEV),
         ):
-            for path in paths:
-                # what is missing, or no file at all, stays closed
+            for path, within in places:
+                # what is missing, leads out or is no file at all stays closed
                 with suppress(OSError):
-                    _allow(rules, path, rights & handled)
+                    _allow(rules, path, within, rights & handled)
         call("landlock_restrict_self", rules, 0)
     finally:
         os.close(rules)
 
 
-def _allow(rules: int, path: Path, rights: int) -> None:
-    place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+def _allow(rules: int, path: Path, within: Path | None, rights: int) -> None:
+    if within is None:
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    else:
+        place = beneath.open_place(path, within)
     try:
         if not stat.S_ISDIR(os.fstat(place).st_mode):
             rights &= _ON_A_FILE

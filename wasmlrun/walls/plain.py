@@ -22,6 +22,10 @@ def plain(fence: Fence | None) -> dict[str, object] | None:
         else {
             "reading": [str(place.absolute()) for place in reach.reading],
             "writing": [str(place.absolute()) for place in reach.writing],
+            "mounts": [
+                [str(place.absolute()), None if within is None else str(within.absolute())]
+                for place, within in reach.mounts
+            ],
             "anywhere": reach.anywhere,
             "network": reach.network,
             "graphics": reach.graphics,
@@ -35,4 +39,7 @@ def fence_from(plain: Mapping[str, Any]) -> Fence:
     if told is None:
         return Fence(None, plain["required"])
     places = {name: tuple(map(Path, told[name])) for name in ("reading", "writing")}
-    return Fence(Reach(**{**told, **places}), plain["required"])
+    mounts = tuple(
+        (Path(place), None if within is None else Path(within)) for place, within in told["mounts"]
+    )
+    return Fence(Reach(**{**told, **places, "mounts": mounts}), plain["required"])

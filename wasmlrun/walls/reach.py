@@ -29,6 +29,8 @@ class Reach(Record):
 
     reading: tuple[Path, ...] = ()
     writing: tuple[Path, ...] = ()
+    mounts: tuple[tuple[Path, Path | None], ...] = ()
+    """Folders that may be written to, each with the one that it must lie in when it is opened."""
     anywhere: bool = False
     """Whether everything may be read, as `--allow-outside` wants it."""
     network: bool = False
@@ -51,9 +53,9 @@ def readable(reach: Reach) -> list[Path]:
     return [*found, *reach.reading]
 
 
-def writable(reach: Reach) -> list[Path]:
-    """All that may be written; what is given to nobody else."""
-    return [Path("/dev/null"), *reach.writing]
+def writable(reach: Reach) -> list[tuple[Path, Path | None]]:
+    """All that may be written, each with the folder that it must lie in, if there is one."""
+    return [(place, None) for place in (Path("/dev/null"), *reach.writing)] + [*reach.mounts]
 
 
 def devices(reach: Reach) -> list[Path]:
