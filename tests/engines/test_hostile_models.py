@@ -9,9 +9,11 @@ import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from fuzz.bases import onnx, onnx_that_grows, tflite
+from kit.needs import needs
 from kit.outcome import Outcome
 
 Command = Callable[..., Outcome]
@@ -107,6 +109,58 @@ def test_a_guest_that_crashes_the_parser(
             rf"{len(model)} bytes\nhint: ",
             outcome.stderr,
         )
+
+
+def damaged(model: bytes) -> list[bytes]:
+    """Cut off, with sizes that reach far beyond the file, and with bytes thrown about."""
+    random = Random(7)
+    thrown = bytearray(model)
+    for _ in range(12):
+        thrown[random.randrange(8, len(model))] = random.randrange(256)
+    middle = len(model) // 2
+    far = model[:middle] + b"\xff\xff\xff\x7f" * 2 + model[middle + 8 :]
+    return [model[:middle], far, bytes(thrown)]
+
+
+@pytest.mark.parametrize(
+    ("engine", "module", "suffix", "model"),
+    [
+        ("litert", "ai_edge_litert", ".tflite", tflite),
+        ("onnx", "onnxruntime", ".onnx", onnx),
+    ],
+)
+def test_damaged_models_end_with_a_sentence_in_the_other_engines_too(
+    engine: str, module: str, suffix: str, model: Callable[[], bytes], classify: Command
+) -> None:
+    needs(module, engine)
+    assert classify(model(), suffix, "--backend", engine).code == 0
+    codes = []
+    for data in damaged(model()):
+        outcome = classify(data, suffix, "--backend", engine)
+        codes.append(outcome.code)
+        assert outcome.code in (0, 3, 4), outcome.stderr
+        assert outcome.code == 0 or re.search(r"^error: ", outcome.stderr, re.MULTILINE)
+        assert "a bug in wasmlrun" not in outcome.stderr
+    assert codes[0] == 3
+
+
+def test_a_torchscript_that_eats_memory(classify: Command) -> None:
+    needs("torch", "torch")
+    import torch
+    from kit.torch_models import scripted
+
+    class Eats(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.look = torch.nn.Conv2d(3, 5, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made: torch.Tensor = self.look(x).mean((2, 3)) + torch.zeros(1 << 36).sum()
+            return made
+
+    outcome = classify(scripted(Eats()), ".pt", "--max-process-memory", "1G")
+    assert (outcome.code, outcome.stdout) == (5, "")
+    assert outcome.stderr.startswith("error: the process_memory limit of 1073741824 bytes was")
 
 
 def test_a_model_that_eats_memory(classify: Command) -> None:

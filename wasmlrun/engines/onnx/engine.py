@@ -111,8 +111,9 @@ class OnnxRuntime:
                 with native_stderr_muted():
                     return lib.make("CreateSession", environment, str(path).encode(), options.it)
             except EngineError as e:
-                # the private file's name means nothing to anybody
-                raise type(e)(str(e).replace(str(path), "the file")) from e
+                # the private file's name, and its folders', mean nothing to anybody
+                told = str(e).replace(str(path), "the file").replace(str(path.parent), "its folder")
+                raise type(e)(told.replace(str(path.parent.parent), "…")) from e
 
     def _restore(self, lib: Library, environment: c_void_p, data: bytes) -> OnnxGraph:
         with _Options(lib, self._threads()) as options:
