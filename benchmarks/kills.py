@@ -21,6 +21,10 @@ from pathlib import Path
 PARENT = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
+# a shell ignores Ctrl-C in what it starts in the background, and so would every batch here
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
