@@ -6,8 +6,10 @@ import base64
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -308,6 +310,16 @@ def test_bodies_and_heads_have_limits(served: Served) -> None:
     huge = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70_000
     assert served.raw(huge).startswith(b"HTTP/1.1 431 ")
     assert served.raw(b"GET / HTTP/1.1\r\nno header\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+def test_slow_clients_keep_nobody_waiting(served: Served) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: "
+    with ExitStack() as ends:
+        for _ in range(200):
+            end = socket.create_connection(("127.0.0.1", served.port), timeout=60)
+            ends.enter_context(end)
+            end.sendall(head)
+        assert served.get("/").status == 200
 
 
 def test_operations_of_a_site_are_out_of_its_way(served: Served) -> None:
