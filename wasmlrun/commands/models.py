@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wasmlrun.commands.clickform import Named, output_option, verbosity_options, with_options
-from wasmlrun.commands.options import TRUSTED_KEY
+from wasmlrun.commands.options import ISOLATION, TRUSTED_KEY
 from wasmlrun.models.sources import in_packages
 from wasmlrun.support.errors import EXIT_OK
 from wasmlrun.support.messages import Messages
@@ -27,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 MODEL = Named("models", files=False)
 HERE = Named("models_here", files=False)
 FILE = click.Path(path_type=Path)
-VERIFY_SECONDS = 24 * 3600.0
+VERIFY_SECONDS = TRANSFER_SECONDS = 24 * 3600.0
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON Lines.")
 
@@ -123,12 +124,19 @@ def _list(words: Sequence[str], as_json: bool, verbosity: int) -> int:
     "Default: what is set, see wasmlrun config.",
 )
 @transfer_options
+@with_options(ISOLATION)
 @json_option
 @verbosity_options
 def pull(
-    names: Sequence[str], mirror: str | None, retries: int, as_json: bool, verbosity: int
+    names: Sequence[str],
+    mirror: str | None,
+    retries: int,
+    require_isolation: bool,
+    as_json: bool,
+    verbosity: int,
 ) -> int:
     """Fetch models of the catalogue; what is here already is checked, and repaired."""
+    from wasmlrun.commands.watched import in_child
     from wasmlrun.models import store
     from wasmlrun.models.progress import watching
     from wasmlrun.report.views import models
@@ -148,7 +156,33 @@ def pull(
         report.result(models.answer([models.placed(name, state, placed.folder)]))
         messages.info(_what_now(placed.entry))
 
-    return report.run(lambda: _each(names, one, report))
+    def work(_: Board) -> int:
+        return _each(names, one, report)
+
+    def whole() -> int:
+        from wasmlrun.pipeline.fences import fence_for_shelf
+        from wasmlrun.support.limits import Limits
+
+        fence = fence_for_shelf(_places_of(names, mirror), required=require_isolation)
+        return in_child(
+            work, report, messages, limits=Limits(timeout=TRANSFER_SECONDS), fence=fence
+        )
+
+    return report.run(whole)
+
+
+def _places_of(names: Iterable[str], mirror: str | None) -> list[str]:
+    """The addresses that files of these models are fetched from."""
+    from wasmlrun.models import store
+    from wasmlrun.support.errors import WasmlrunError
+
+    places = [mirror] if mirror else []
+    for name in names:
+        with suppress(WasmlrunError):  # told where it is read again
+            entry = store.default().entry(name)
+            if entry is not None and (entry.own or not mirror):
+                places += [file.address for file in entry.files]
+    return places
 
 
 @command.command("info", short_help="Describe a model or a model file.")
@@ -359,6 +393,7 @@ manifest may be edited afterwards, `wasmlrun models path NAME` tells where it is
 @click.option("--labels", metavar="FILE|URL", help="Label file, one label a line.")
 @click.option("--sha256", metavar="HEX", help="Refuse the model if its digest is another.")
 @transfer_options
+@with_options(ISOLATION)
 @json_option
 @verbosity_options
 def add(
@@ -367,23 +402,35 @@ def add(
     labels: str | None,
     sha256: str | None,
     retries: int,
+    require_isolation: bool,
     as_json: bool,
     verbosity: int,
 ) -> int:
     """Put a model on the shelf under a name."""
+    from wasmlrun.commands.watched import in_child
     from wasmlrun.models import store
     from wasmlrun.models.progress import watching
     from wasmlrun.report.views import models
 
     messages, report = _told(as_json, verbosity)
 
-    def put() -> None:
+    def put(_: Board) -> None:
         with watching(messages) as watcher:
             placed = store.default().add(name, origin, labels, sha256, _transfer(retries), watcher)
         report.result(models.answer([models.placed(name, store.ADDED, placed.folder)]))
         messages.info(_what_now(placed.entry))
 
-    return report.run(lambda: report.attempt(put, name))
+    def whole() -> int:
+        from wasmlrun.pipeline.fences import fence_for_shelf
+        from wasmlrun.support.limits import Limits
+
+        places = [origin] if labels is None else [origin, labels]
+        fence = fence_for_shelf(places, required=require_isolation)
+        return in_child(
+            put, report, messages, name, limits=Limits(timeout=TRANSFER_SECONDS), fence=fence
+        )
+
+    return report.run(whole)
 
 
 @command.command("lock", short_help="Pin the models that a manifest mounts.")

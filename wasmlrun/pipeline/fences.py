@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wasmlrun.support.errors import BadManifest, UsageFault
 from wasmlrun.support.paths import exists, is_dir, is_file
+from wasmlrun.support.records import replace
 from wasmlrun.support.settings import value
 from wasmlrun.support.userdata import cache_dir, data_dir
 from wasmlrun.walls.child import Fence
@@ -71,6 +72,31 @@ def fence_for(
         graphics=device is not None and device.upper() != "CPU",
     )
     return Fence(reach, required)
+
+
+def fence_for_shelf(places: Iterable[str], *, required: bool = False) -> Fence:
+    """The walls of a command that puts on the shelf what lies at these places, files or addresses:
+    the shelf alone can be written to, and a network is there for an address that needs one.
+    """
+    from wasmlrun.models import sources, store  # few commands need them
+
+    root = store.default().root
+    with suppress(OSError):  # what cannot be made is told by the shelf
+        root.mkdir(parents=True, exist_ok=True)
+    files: list[str] = []
+    settings: list[Path] = []
+    network = False
+    for place in places:
+        path = sources.local_path(place)
+        if path is not None:
+            files.append(str(path))
+        elif sources.scheme_of(place) is not None:
+            network = True
+            settings += sources.configuration(place)
+    usual = fence_for(models=files, cached=False).reach
+    assert usual is not None
+    reading = (*usual.reading, *settings)
+    return Fence(replace(usual, reading=reading, writing=(root,), network=network), required)
 
 
 def _manifest_of(worker: str | Path | None, manifest: Path | None) -> Path | None:

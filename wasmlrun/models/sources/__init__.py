@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
@@ -87,6 +88,27 @@ def check_address(address: str) -> str:
             f"addresses start with {', '.join(first)} or {last}",
         )
     return address
+
+
+def local_path(place: str) -> Path | None:
+    """The file or folder that a path or a file address names; None for what is elsewhere."""
+    scheme = scheme_of(place)
+    if scheme == "file":
+        from urllib.request import url2pathname  # few command lines need it
+
+        return Path(url2pathname(urlsplit(place).path))
+    return None if scheme is not None or "://" in place else Path(place)
+
+
+def configuration(address: str) -> list[Path]:
+    """The user's own files that say whom to ask for this address, and as whom: a client's settings,
+    logins, certificates, and folders that it looks into first.
+    """
+    scheme = scheme_of(address)
+    if scheme is None:
+        return []
+    module = import_module(f"{__name__}.{SOURCES[scheme].module}")
+    return list(getattr(module, "configuration", list)())
 
 
 def locate(address: str, transfer: Transfer) -> Located:

@@ -49,15 +49,21 @@ def locate(address: str, transfer: Transfer) -> Located:
     return Located(url, name, headers=_token(os.environ))
 
 
+def configuration(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """The file that the hub's own client keeps a token in."""
+    home = environ.get("HF_HOME") or Path(environ.get("XDG_CACHE_HOME") or "~/.cache")
+    path = Path(environ.get("HF_TOKEN_PATH") or Path(home) / "huggingface" / "token")
+    if environ.get("HF_HOME") and not environ.get("HF_TOKEN_PATH"):
+        path = Path(environ["HF_HOME"]) / "token"
+    return [path.expanduser()]
+
+
 def _token(environ: Mapping[str, str]) -> dict[str, str]:
     token = environ.get("HF_TOKEN")
     if not token:
-        home = environ.get("HF_HOME") or Path(environ.get("XDG_CACHE_HOME") or "~/.cache")
-        path = Path(environ.get("HF_TOKEN_PATH") or Path(home) / "huggingface" / "token")
-        if environ.get("HF_HOME") and not environ.get("HF_TOKEN_PATH"):
-            path = Path(environ["HF_HOME"]) / "token"
+        (path,) = configuration(environ)
         try:
-            token = path.expanduser().read_text(encoding="utf-8").strip()
+            token = path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError):
             return {}
     return {"Authorization": f"Bearer {token}"} if token else {}

@@ -88,14 +88,18 @@ def _integrity(text: str) -> tuple[str, str] | None:
     return None
 
 
-def _config(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Npm's settings: the machine's, the user's, then what variables say."""
+def configuration(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Npm's files of settings, those that win last."""
     own = environ.get("NPM_CONFIG_USERCONFIG") or environ.get("npm_config_userconfig")
     shared = environ.get("NPM_CONFIG_GLOBALCONFIG") or environ.get("npm_config_globalconfig")
     home = Path(environ.get("HOME") or Path.home())
-    files = [Path(shared or "/etc/npmrc"), Path(own) if own else home / ".npmrc", Path(".npmrc")]
+    return [Path(shared or "/etc/npmrc"), Path(own) if own else home / ".npmrc", Path(".npmrc")]
+
+
+def _config(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Npm's settings: the machine's, the user's, then what variables say."""
     said: dict[str, str] = {}
-    for path in files:
+    for path in configuration(environ):
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError):

@@ -154,11 +154,16 @@ def _token(challenge: str, name: str, login: str | None, transfer: Transfer) -> 
         raise DownloadFailed(f"{realm} gives no token: {status_text(found.status)}") from e
 
 
+def configuration(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """The file that logins are kept in."""
+    return [Path(environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"]
+
+
 def _login(host: str, environ: Mapping[str, str]) -> str | None:
     """Name and password in base64, as the login's file has them."""
-    folder = Path(environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    (path,) = configuration(environ)
     try:
-        auths = json.loads((folder / "config.json").read_text(encoding="utf-8"))["auths"]
+        auths = json.loads(path.read_text(encoding="utf-8"))["auths"]
         return auths[host].get("auth") or None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # nobody is logged in there

@@ -42,7 +42,7 @@ def read_config(environ: Mapping[str, str] = os.environ) -> PipConfig:
         DownloadFailed: a configuration file cannot be read.
     """
     said: dict[str, str] = {}
-    for path in _files(environ):
+    for path in config_files(environ):
         said |= _settings(path)
     for key in ("index-url", "extra-index-url", "find-links", "no-index", "cert"):
         value = environ.get("PIP_" + key.upper().replace("-", "_"))
@@ -57,7 +57,7 @@ def read_config(environ: Mapping[str, str] = os.environ) -> PipConfig:
     )
 
 
-def _files(environ: Mapping[str, str]) -> list[Path]:
+def config_files(environ: Mapping[str, str]) -> list[Path]:
     """Configuration files, those that win last."""
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:

@@ -7,8 +7,9 @@ one file of it is read; nothing of it is installed or imported.
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from http import HTTPStatus
@@ -18,7 +19,7 @@ from urllib.request import url2pathname
 
 from wasmlrun.models.connection import Transfer, document, status_text, with_login
 from wasmlrun.models.sources.located import Located
-from wasmlrun.models.sources.pip_config import PipConfig, read_config
+from wasmlrun.models.sources.pip_config import PipConfig, config_files, read_config
 from wasmlrun.support.errors import DownloadFailed, UsageFault
 
 _ADDRESS = re.compile(
@@ -164,6 +165,18 @@ class _Links(HTMLParser):
 
 def _sha256(text: object) -> str | None:
     return text if isinstance(text, str) and re.fullmatch(r"[0-9a-f]{64}", text) else None
+
+
+def configuration(environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Pip's files of settings, and what they name on this machine."""
+    files = config_files(environ)
+    try:
+        config = read_config(environ)
+    except DownloadFailed:  # told where it is read again
+        return files
+    named = [config.authority] if config.authority is not None else []
+    local = [_local(place) for place in (*config.find_links, *config.indexes)]
+    return [*files, *map(Path, named), *(folder for folder in local if folder is not None)]
 
 
 def _local(place: str) -> Path | None:
