@@ -20,7 +20,7 @@ from kit.needs import needs
 needs("pyte", "pyte")
 
 from kit.terminal import Shown, run_in_terminal  # noqa: E402 - only where it can be had
-from kit.tour import LOOSE, SCENES, VIEWS, prepare  # noqa: E402
+from kit.tour import LOOSE, OF_ITS_OWN, SCENES, VIEWS, prepare  # noqa: E402
 
 from wasmlrun.commands import usage  # noqa: E402
 from wasmlrun.commands.clickform import wasmlrun as program  # noqa: E402
@@ -41,7 +41,12 @@ def look(
     prepare(folder)
     shown = run_in_terminal(
         SCENES[scene],
-        {**home, "COLORTERM": "truecolor", **environ},
+        {
+            **home,
+            "COLORTERM": "truecolor",
+            **OF_ITS_OWN.get(scene, {}),
+            **environ,
+        },
         columns=columns,
         cwd=folder,
         answers={b"\x1b[c": b"\x1b[?62c"},
@@ -55,8 +60,12 @@ def kept(shown: Shown) -> str:
 
 
 @pytest.mark.parametrize(("scene", "columns"), VIEWS)
-def test_how_it_looks(scene: str, columns: int, own_home: dict[str, str], tmp_path: Path) -> None:
-    shown, lines = look(scene, own_home, tmp_path, columns)
+def test_how_it_looks(
+    scene: str, columns: int, own_home: dict[str, str], outside: dict[str, str], tmp_path: Path
+) -> None:
+    # the compiler's own cache outlives the tests' home
+    cache = outside.get("ZIG_GLOBAL_CACHE_DIR", str(Path(outside["HOME"], ".cache", "zig")))
+    shown, lines = look(scene, own_home, tmp_path, columns, ZIG_GLOBAL_CACHE_DIR=cache)
     assert shown.code != 70, shown.text
     used = {colour for pair in shown.colours for colour in pair}
     assert used <= READABLE or scene == "classify-show", "a colour that some grounds swallow"

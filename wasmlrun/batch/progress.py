@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from wasmlrun.support import bars
 from wasmlrun.support.messages import Messages, printable
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ def watching(messages: Messages, begun_with: int) -> Iterator[Progress]:
     if messages.verbosity < 0 or not messages.stream.isatty():
         yield Lines(messages, begun_with)
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
 
@@ -46,7 +46,7 @@ def watching(messages: Messages, begun_with: int) -> Iterator[Progress]:
         Remaining(),
         TextColumn("{task.fields[errors]}", markup=False),
     )
-    with Progress(*columns, console=Console(file=messages.stream, highlight=False)) as bar:
+    with Progress(*columns, console=bars.console(messages.stream)) as bar:
         yield Bar(bar, begun_with)
 
 

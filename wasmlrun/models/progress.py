@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wasmlrun.models.download import Watcher
+from wasmlrun.support import bars
 from wasmlrun.support.messages import Messages, printable
 from wasmlrun.support.sizes import size_text
 
@@ -21,7 +22,6 @@ def watching(messages: Messages) -> Iterator[Watcher]:
         yield Lines(messages)
         return
     # only here: no other way needs rich
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -36,7 +36,7 @@ def watching(messages: Messages) -> Iterator[Watcher]:
         DownloadColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(file=messages.stream, highlight=False)) as progress:
+    with Progress(*columns, console=bars.console(messages.stream)) as progress:
         yield Bars(progress)
 
 

@@ -355,7 +355,7 @@ class Shelf:
 
     def _unknown(self, name: str) -> BadModel:
         # only when it is needed: importing it takes longer than the rest
-        from difflib import get_close_matches
+        from difflib import SequenceMatcher, get_close_matches
 
         if bundled_folder(name) is not None:
             return BadModel(
@@ -364,12 +364,14 @@ class Shelf:
             )
         names = [bundled.DEFAULT_MODEL, *self.names()]
         near = get_close_matches(name, names)
+        # of those that are equally near the first by name, where difflib has the last
+        near.sort(key=lambda other: (-SequenceMatcher(None, other, name).ratio(), other))
         if near:
             told = [self._told_how(n) for n in near]
             return BadModel(f"model {name} does not exist", f"did you mean {' or '.join(told)}?")
         return BadModel(
             f"model {name} does not exist",
-            "is it a file, check its path; wasmlrun models list shows the names",
+            "if it is a file, check its path; wasmlrun models list shows the names",
         )
 
     def _told_how(self, name: str) -> str:
