@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import bz2
 import gzip
+import hashlib
 import io
 import json
 import lzma
@@ -100,7 +101,7 @@ class Archives(Target[bytes]):
 
 _STATEMENT = {
     "_type": "https://in-toto.io/Statement/v1",
-    "subject": [{"name": "m", "digest": {"sha256": "0" * 64}}],
+    "subject": [{"name": "m", "digest": {"sha256": hashlib.sha256(bytes(32)).hexdigest()}}],
     "predicateType": "https://model_signing/signature/v1.0",
     "predicate": {
         "serialization": {"method": "files", "hash_type": "sha256", "allow_symlinks": False},
