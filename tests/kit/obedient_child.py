@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 
@@ -30,6 +31,11 @@ def begin(
             os._exit(3)
         elif what == "sleep":
             time.sleep(float(str(given)))
+        elif what == "hang":
+            with board.doing(Stage.INFERENCE, "x.onnx"):
+                lock = threading.Lock()
+                lock.acquire()
+                lock.acquire()
         elif what == "refuse":
             raise LimitExceeded("no more", "raise it", limit="memory")
         elif what == "stumble":

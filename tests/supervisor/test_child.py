@@ -106,6 +106,19 @@ def test_a_crash_is_an_error_and_the_next_call_starts_another(
     assert process_of(child) != before
 
 
+@pytest.mark.skipif(
+    sys.platform != "linux" or not os.access("/proc/self/syscall", os.R_OK),
+    reason="nobody says what a thread waits for",
+)
+def test_threads_that_wait_for_each_other_are_not_waited_for(make: Callable[..., Child]) -> None:
+    child = make(timeout=600.0)
+    before = process_of(child)
+    with pytest.raises(BadModel, match=r"the inference engine hung \(.*\) in x.onnx"):
+        child.call(order("hang"))
+    assert process_of(child) != before
+    child.call(order("sleep", 3.5))  # and who sleeps is waited for
+
+
 def test_a_call_that_takes_too_long_is_ended(make: Callable[..., Child]) -> None:
     # a fresh interpreter may need more than that to start
     child = make(timeout=0.5, opening_timeout=60.0)

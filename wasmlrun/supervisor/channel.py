@@ -92,6 +92,19 @@ class Channel:
         self._ahead += data
         return _is_whole(self._ahead)
 
+    def quiet(self, seconds: float) -> bool:
+        """Whether nothing comes for so long: no part of a message, and not the end."""
+        if self._ahead:
+            return False
+        self._wait_until(time.monotonic() + seconds)
+        try:
+            self._end.recv(1, socket.MSG_PEEK)
+        except TimeoutError:
+            return True
+        except ConnectionResetError:
+            return False
+        return False
+
     def receive(self, most: int, deadline: float = math.inf) -> Message:
         """The next message, of at most so many bytes.
 

@@ -21,17 +21,21 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 from wasmlrun.supervisor import answering
 from wasmlrun.supervisor.answering import BUG, ERROR, SAID
 from wasmlrun.supervisor.blame import LOADER_FAILED, error_of
 from wasmlrun.supervisor.channel import EMPTY, Channel, Closed, Malformed, Message, failure_of
-from wasmlrun.supervisor.parent import GRACE, Death, clean_up_after
+from wasmlrun.supervisor.parent import GRACE, IDLE, Death, clean_up_after, watch_of
 from wasmlrun.supervisor.stages import Board, shared_memory
 from wasmlrun.support.errors import WasmlrunError, WorkerFailed
 from wasmlrun.support.failure import error_from
 from wasmlrun.walls.child import Fence
 from wasmlrun.walls.plain import plain
+
+if TYPE_CHECKING:
+    from wasmlrun.supervisor.stuck import Watch
 
 
 class Child:
@@ -206,6 +210,9 @@ class Child:
         return self._receive(running, deadline, seconds)
 
     def _receive(self, running: _Running, deadline: float, seconds: float) -> Message:
+        if self._is_stuck(running, deadline):
+            running.kill()
+            raise self._death(running, seconds, timed_out=False, stuck=True)
         try:
             answer = running.channel.receive(self._most, deadline)
         except TimeoutError:
@@ -218,6 +225,15 @@ class Child:
             running.ended()
             raise failure_of(e) from None
         return self._understood(answer)
+
+    def _is_stuck(self, running: _Running, deadline: float) -> bool:
+        """Wait until something comes, or time is over; whether neither is worth waiting for."""
+        watch: Watch | None = None
+        while (left := deadline - time.monotonic()) > 0 and running.channel.quiet(min(left, IDLE)):
+            watch = watch or watch_of(running.process.pid, running.aside)
+            if watch.stuck():
+                return True
+        return False
 
     def _send(self, running: _Running, message: Message) -> None:
         try:
@@ -237,7 +253,9 @@ class Child:
             raise error_from(error)
         return answer
 
-    def _death(self, running: _Running, seconds: float, *, timed_out: bool) -> Exception:
+    def _death(
+        self, running: _Running, seconds: float, *, timed_out: bool, stuck: bool = False
+    ) -> Exception:
         if self._closed:
             return ValueError("the worker was closed")
         status = running.ended()
@@ -245,7 +263,8 @@ class Child:
             return error_of(Death(0, False, [], status), seconds)
         if status >= 0 and not timed_out:
             return WorkerFailed(f"the process that did the work ended with exit code {status}")
-        return error_of(Death(-status, timed_out, running.board.running()), seconds)
+        doing = running.board.running()
+        return error_of(Death(-status, timed_out, doing, stuck=stuck), seconds)
 
     def _forget_the_dead(self, running: _Running) -> None:
         if running.process.poll() is not None:
@@ -267,6 +286,8 @@ class _Running:
         ours, theirs = socket.socketpair()
         memory = shared_memory()
         alive, self._alive = os.pipe()
+        self.aside = alive
+        """The child's number of the pipe by which it notices that its owner is gone."""
         try:
             self.board = Board(memory)
             descriptors = (theirs.fileno(), memory, alive)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 GRACE = 0.3
 """Seconds past the deadline that a child has to end by itself and say why."""
 _UNKNOWN_DEADLINE = 0.05
-_IDLE = 1.0
+IDLE = 1.0
 """Seconds without a word from the child, after which it is looked at."""
 
 
@@ -156,7 +156,7 @@ def _wait(
             patience = 0.0  # what it handed over is in the pipe
         elif board.deadline:
             patience = max(0.0, board.deadline + GRACE - time.monotonic())
-            patience = min(patience, _IDLE)
+            patience = min(patience, IDLE)
         reading = [signals.pipe] if inbox.ended else [inbox.letters, signals.pipe]
         if ending is not None and not gone:
             reading.append(ending)
@@ -166,7 +166,7 @@ def _wait(
             break  # a process that left the child's group keeps the pipe open
         gone = gone or ending in ready
         if not (ready or able or gone or stuck):
-            watch = watch or _watch(child)
+            watch = watch or watch_of(child)
             stuck = watch.stuck()
             if stuck:
                 _kill(child)
@@ -192,10 +192,11 @@ def _wait(
     return timed_out, asked, stuck
 
 
-def _watch(child: int) -> Watch:
+def watch_of(child: int, aside: int | None = None) -> Watch:
+    """What finds out whether a child can never go on."""
     from wasmlrun.supervisor.stuck import Watch  # few commands take so long
 
-    return Watch(child)
+    return Watch(child, aside)
 
 
 def _ending_of(child: int) -> int | None:

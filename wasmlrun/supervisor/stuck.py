@@ -25,8 +25,8 @@ BETWEEN = 1.0
 _LOOKS, _LOOKS_WITH_ASKING = 2, 6
 _ASKING = 50
 """Waits a second that are no sleep of a program's."""
-_FUTEX = {"x86_64": "202", "aarch64": "98"}
-"""The system call, by architecture."""
+_CALLS = {"x86_64": ("202", "0"), "aarch64": ("98", "63")}
+"""The system calls futex and read, by architecture."""
 
 
 class Wait(Record):
@@ -43,9 +43,12 @@ class Wait(Record):
 class Watch:
     """Looks at a process now and then."""
 
-    def __init__(self, process: int) -> None:
-        """Begins to count the time."""
+    def __init__(self, process: int, aside: int | None = None) -> None:
+        """Begins to count the time. A thread that reads from the descriptor `aside` of the process
+        is none of those that work.
+        """
         self._process = process
+        self._aside = aside
         self._next = time.monotonic() + BETWEEN
         self._last: dict[str, Wait] | None = None
         self._looks = 1
@@ -54,7 +57,7 @@ class Watch:
         """Whether it is; looks when a second has passed."""
         if time.monotonic() < self._next:
             return False
-        before, self._last = self._last, waits(self._process)
+        before, self._last = self._last, waits(self._process, self._aside)
         self._next = time.monotonic() + BETWEEN
         self._looks = self._looks + 1 if _same(before, self._last) else 1
         asking = any(wait.ends for wait in (self._last or {}).values())
@@ -77,23 +80,22 @@ def _same(before: dict[str, Wait] | None, now: dict[str, Wait] | None) -> bool:
     return any(not wait.ends for wait in now.values())
 
 
-def waits(process: int) -> dict[str, Wait] | None:
+def waits(process: int, aside: int | None = None) -> dict[str, Wait] | None:
     """By its number, what each thread of a process waits for; None when not all wait for others."""
     if sys.platform != "linux":
         return None
     with suppress(OSError, ValueError, LookupError):
-        call = _FUTEX[os.uname().machine]
-        tasks = Path(f"/proc/{process}/task")
-        return {task.name: _wait_of(task, call) for task in tasks.iterdir()} or None
+        futex, read = _CALLS[os.uname().machine]
+        found = {}
+        for task in Path(f"/proc/{process}/task").iterdir():
+            words = (task / "syscall").read_text().split()
+            if words[0] == read and int(words[1], 16) == aside:
+                continue
+            if words[0] != futex or (task / "stat").read_text().rpartition(") ")[2][0] != "S":
+                return None  # it goes on, or was stopped
+            status = (task / "status").read_text().split()
+            count = int(status[status.index("voluntary_ctxt_switches:") + 1])
+            # the fourth argument is the time limit
+            found[task.name] = Wait(" ".join(words), int(words[4], 16) != 0, count)
+        return found
     return None
-
-
-def _wait_of(task: Path, call: str) -> Wait:
-    """Raises OSError, ValueError, LookupError where it waits for none, or that is not known."""
-    words = (task / "syscall").read_text().split()
-    if words[0] != call or (task / "stat").read_text().rpartition(") ")[2][0] != "S":
-        raise ValueError("it goes on, or was stopped")
-    status = (task / "status").read_text().split()
-    count = int(status[status.index("voluntary_ctxt_switches:") + 1])
-    # the fourth argument is the time limit
-    return Wait(" ".join(words), int(words[4], 16) != 0, count)
