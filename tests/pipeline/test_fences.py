@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from kit.core_guests import printing
 
-from wasmlrun.pipeline.fences import fence_for
+from wasmlrun.binary.magic import AHEAD
+from wasmlrun.pipeline.fences import fence_for, fence_for_shelf
 from wasmlrun.serve.fence import fence_of
 from wasmlrun.serve.site import SiteSettings
+from wasmlrun.support.userdata import seal_key
 from wasmlrun.walls.child import Fence
 from wasmlrun.walls.reach import Reach
 
@@ -83,3 +86,24 @@ def test_a_served_folder_can_be_written_where_its_manifests_mount(
     make("# folders\n")
     assert site(folder).mounts == ()
     assert site(folder, reload=True).writing == (folder,)
+
+
+def test_only_who_runs_machine_code_can_read_the_key(
+    make: Callable[[str], Path], tmp_path: Path
+) -> None:
+    key = seal_key()
+
+    def covers(found: Reach) -> bool:
+        return any(key.is_relative_to(place) for place in (*found.reading, *found.writing))
+
+    worker = make("")
+    (tmp_path / "m.onnx").write_bytes(b"")
+    model = str(tmp_path / "m.onnx")
+    assert not covers(reach(fence_for(worker=worker, models=[model], files=["a.jpg"])))
+    assert not covers(reach(fence_for_shelf([model])))
+    assert not covers(site(worker.parent))
+    compiled = tmp_path / "any.name"
+    compiled.write_bytes(AHEAD + b"1")
+    assert covers(reach(fence_for(worker=compiled)))
+    os.mkfifo(tmp_path / "pipe.cwasm")
+    assert not covers(reach(fence_for(worker=tmp_path / "pipe.cwasm")))

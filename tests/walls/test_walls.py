@@ -24,7 +24,7 @@ from wasmlrun.walls.reach import Reach
 
 # a command's work, but for its attempts to get out; prints name -> error number, 0 is success
 SCRIPT = """
-import ctypes, json, os, sys, threading
+import ctypes, json, os, socket, sys, termios, threading
 from pathlib import Path
 from wasmlrun.supervisor.blame import supervised
 from wasmlrun.support.messages import Messages
@@ -65,6 +65,25 @@ def forked(name, *flags):
         os._exit(0)
     return ctypes.get_errno() if result < 0 else 0
 
+def sent():
+    try:
+        one, _ = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        one.sendto(b"x", bytes(ground / "service"))
+    except OSError as e:
+        return e.errno
+    return 0
+
+def terminal(request, argument):
+    # no terminal is not refused: 25
+    ctypes.set_errno(0)
+    return ctypes.get_errno() if libc.ioctl(other_end, request, argument) < 0 else 0
+
+service = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+service.bind(bytes(ground / "service"))
+_, other_end = os.openpty()
+attributes = (ctypes.c_char * 64)()
+libc.ioctl(other_end, termios.TCGETS, attributes)
+
 def spawned():
     argv = (ctypes.c_char_p * 2)(b"/bin/true", None)
     number = ctypes.c_int()
@@ -84,6 +103,9 @@ ATTEMPTS = {
     "make a process, the new way": lambda: call("clone3", given, 88),
     "open a connection": lambda: call("socket", 2, 1, 0),
     "open a local connection": lambda: call("socket", 1, 1, 0),
+    "send to a local service": sent,
+    "change the terminal": lambda: terminal(termios.TCSETS, attributes),
+    "take Ctrl-C away": lambda: terminal(termios.TIOCSPGRP, ctypes.byref(ctypes.c_int(1))),
     "submit work around the filter": lambda: call("io_uring_setup", 4, given),
     "trace the parent": lambda: call("ptrace", 16, parent, 0, 0),
     "read the parent's memory": lambda: call("process_vm_readv", parent, given, 1, given, 1, 0),
@@ -140,6 +162,8 @@ ALLOWED = {
     "look at the system": lambda: opened("/proc/cpuinfo", os.O_RDONLY),
     "throw away": lambda: opened("/dev/null", W),
     "change the mode of a file of its own": lambda: libc.fchmod(own, 0o600),
+    "have a pair of streams": lambda: 0 if socket.socketpair() else 1,
+    "look at the terminal": lambda: terminal(termios.TCGETS, (ctypes.c_char * 64)()),
     "ask what a descriptor is": lambda: 0 if libc.fcntl(0, 3) >= 0 else ctypes.get_errno(),
 }
 HARMLESS = sys.argv[3:]
@@ -170,6 +194,8 @@ HARMLESS = [
     "start a program",
     "fork",
     "open a local connection",
+    "send to a local service",
+    "change the terminal",
     "signal the parent",
     "limit the parent",
     "map another program's shared memory",
@@ -303,6 +329,12 @@ def test_the_filter_of_each_architecture(name: str) -> None:
     assert [named("fcntl", 0, command) for command in (3, 8, 15)] == [ALLOW, EPERM, EPERM]
     assert [named("prctl", option) for option in (1, 38)] == [EPERM, ALLOW]
     assert named("socket", 2) == EPERM
+    # with flags and without: streams, datagrams, raw, packets
+    for kind, wanted in ((1, ALLOW), (0o2004001, ALLOW), (2, EPERM), (0o2000002, EPERM)):
+        assert named("socketpair", 1, kind) == wanted
+    assert [named("socketpair", 1, kind) for kind in (3, 4, 5)] == [EPERM] * 3
+    for request in (0x5402, 0x5408, 0x5410, 0x402C542B):
+        assert named("ioctl", 0, request) == EPERM
     online = bpf.assembled(calls.program(known, 4242, network=True))
     for family, wanted in ((2, ALLOW), (10, ALLOW), (16, ALLOW), (1, EPERM), (17, EPERM)):
         data = struct.pack("<iIQ6Q", known.numbers["socket"], known.audit, 0, family, *[0] * 5)

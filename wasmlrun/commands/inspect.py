@@ -23,7 +23,7 @@ def command(file: Path, as_json: bool, manifest: bool, verbosity: int) -> int:
     Nothing is run or compiled; a model is loaded by the engine.
     """
     from wasmlrun.commands.watched import in_child
-    from wasmlrun.pipeline.fences import fence_for
+    from wasmlrun.pipeline.fences import fence_for, key_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import as_it_is, open_report
     from wasmlrun.supervisor.stages import Board
@@ -46,7 +46,7 @@ def command(file: Path, as_json: bool, manifest: bool, verbosity: int) -> int:
     def whole() -> int:
         # whatever it is: a manifest names files in its folder
         beside = [file.parent] if file.suffix == ".toml" else []
-        fence = fence_for(files=beside, models=[str(file)])
+        fence = fence_for(files=[*beside, *key_for(file)], models=[str(file)])
         return in_child(work, report, messages, str(file), fence=fence)
 
     return report.run(whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ from wasmlrun.support.errors import BadManifest, UsageFault
 from wasmlrun.support.paths import exists, is_dir, is_file
 from wasmlrun.support.records import replace
 from wasmlrun.support.settings import value
-from wasmlrun.support.userdata import cache_dir, data_dir
+from wasmlrun.support.userdata import cache_dir, seal_key, shelf_dir, tools_dir
 from wasmlrun.walls.child import Fence
 from wasmlrun.walls.reach import Reach
 
@@ -38,7 +39,7 @@ def fence_for(
     """
     reading: list[Path] = [Path(name) for name in files if name is not None]
     writing: list[Path] = []
-    reading.append(data_dir())
+    reading += [shelf_dir(), tools_dir()]
     if cached:
         root = cache_dir()
         with suppress(OSError):  # what cannot be made is told by the cache
@@ -52,6 +53,7 @@ def fence_for(
     mounts: tuple[tuple[Path, Path | None], ...] = ()
     if worker is not None:
         reading += [Path(worker), *_signatures_of(str(worker))]
+        reading += key_for(Path(worker))
     for text in dirs:
         from wasmlrun.manifest.mounts import parse_mount  # few command lines need it
 
@@ -72,6 +74,22 @@ def fence_for(
         graphics=device is not None and device.upper() != "CPU",
     )
     return Fence(reach, required)
+
+
+def key_for(worker: Path) -> list[Path]:
+    """The key that machine code has to be sealed with, if a worker's file is machine code: nobody
+    else is to read it.
+    """
+    from wasmlrun.binary.magic import AHEAD  # few command lines name a worker
+    from wasmlrun.support import beneath
+
+    with suppress(OSError, ValueError):  # told where it is read again
+        descriptor = beneath.open_file(worker)
+        try:
+            return [seal_key()] if os.read(descriptor, len(AHEAD)) == AHEAD else []
+        finally:
+            os.close(descriptor)
+    return []
 
 
 def fence_for_shelf(places: Iterable[str], *, required: bool = False) -> Fence:

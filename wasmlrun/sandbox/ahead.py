@@ -21,7 +21,7 @@ from typing import Any
 from wasmlrun import wasmtime_c
 from wasmlrun.support.errors import BadWorker
 from wasmlrun.support.records import Record
-from wasmlrun.support.userdata import data_dir
+from wasmlrun.support.userdata import seal_key
 from wasmlrun.wasmtime_c.capi import library_path
 
 MAGIC = b"wasmlrun machine code 1\n"
@@ -203,7 +203,7 @@ def _header(about: dict[str, Any]) -> bytes:
 
 def _key(*, make: bool) -> bytes | None:
     """This user's key; None where there is none that only he could have read or written."""
-    path = data_dir() / "compile.key"
+    path = seal_key()
     try:
         if make and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,21 @@ def data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     return user_data_path("wasmlrun", appauthor=False)
 
 
+def shelf_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where pulled and added models are."""
+    return data_dir(environ) / "models"
+
+
+def tools_dir() -> Path:
+    """Where installed tools and prepared interpreters are."""
+    return data_dir() / "tools"
+
+
+def seal_key() -> Path:
+    """The key that machine code is sealed with, which no stranger's code may read."""
+    return data_dir() / "compile.key"
+
+
 def cache_dir() -> Path:
     """What is set as `cache_dir`, else the platform's cache directory."""
     chosen = value("cache_dir").text

@@ -46,8 +46,14 @@ _THREAD = 0x00010000
 _NAMESPACES = 0x7E020080
 # AF_INET, AF_INET6, and AF_NETLINK, by which addresses are looked up
 _INTERNET = (2, 10, 16)
-# asm-generic/ioctls.h: typing into the terminal, the console's own, another line discipline
-_TERMINAL = (0x5412, 0x541C, 0x5423)
+# linux/net.h: one of a pair of datagram sockets can send to any local service that takes datagrams;
+# of a pair of streams (1) it cannot
+_NO_STREAM = 2 | 4
+# asm-generic/ioctls.h: typing into the terminal, the console's own, another line discipline, the
+# modes, whose terminal it is, and who hears its Ctrl-C
+_TERMINAL = (0x5412, 0x541C, 0x5423, *range(0x5402, 0x5409), 0x540E, 0x5410, 0x5422)
+# the modes again, asm-generic/termbits.h
+_TERMINAL_2 = (0x402C542B, 0x402C542C, 0x402C542D)
 # asm-generic/fcntl.h and sockios.h: whom the system sends a signal when something can be read
 _SIGNALLED_BY_FCNTL, _SIGNALLED_BY_IOCTL = (8, 15), (0x8901, 0x8902)
 # linux/prctl.h: to outlive the parent
@@ -89,6 +95,7 @@ def program(known: Architecture, process: int, *, network: bool = False) -> list
         bpf.equal(numbers["fcntl"], "fcntl"),
         bpf.equal(numbers["prctl"], "prctl"),
         bpf.equal(numbers["socket"], "socket" if network else "refused"),
+        bpf.equal(numbers["socketpair"], "pair"),
         bpf.allow(),
         # threads are made, processes are not
         bpf.Label("clone"),
@@ -105,9 +112,15 @@ def program(known: Architecture, process: int, *, network: bool = False) -> list
         bpf.argument(0),
         *(bpf.equal(family, "allowed") for family in _INTERNET[:-1]),
         bpf.equal(_INTERNET[-1], "allowed", "refused"),
+        bpf.Label("pair"),
+        bpf.argument(1),
+        bpf.any_bit(_NO_STREAM, "refused", "allowed"),
         bpf.Label("ioctl"),
         bpf.argument(1),
-        *(bpf.equal(request, "refused") for request in (*_TERMINAL, *_SIGNALLED_BY_IOCTL)),
+        *(
+            bpf.equal(request, "refused")
+            for request in (*_TERMINAL, *_TERMINAL_2, *_SIGNALLED_BY_IOCTL)
+        ),
         bpf.allow(),
         bpf.Label("fcntl"),
         bpf.argument(1),

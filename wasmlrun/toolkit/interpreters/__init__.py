@@ -34,7 +34,7 @@ class Interpreter(Record):
     @property
     def path(self) -> Path:
         """Where it is when it is prepared: the recipe's digest is part of the name."""
-        from wasmlrun.toolkit.toolchains.installer import tools_dir
+        from wasmlrun.support.userdata import tools_dir
 
         return tools_dir() / "runtimes" / f"{self.language.name}-{self._recipe()}.wasm"
 

@@ -21,6 +21,7 @@ from typing import ClassVar
 
 from wasmlrun.support.errors import WasmlrunError
 from wasmlrun.support.messages import Messages
+from wasmlrun.support.userdata import tools_dir
 
 
 class ToolMissing(WasmlrunError):
@@ -79,13 +80,6 @@ NODE = Wheel(
     61,
     {LINUX: "4196a947bcc883f2003ab101762d729f3e99b5e86b75bd09151563403e2eceb8"},
 )
-
-
-def tools_dir() -> Path:
-    """Where installed tools and prepared runtimes are kept."""
-    from wasmlrun.support.userdata import data_dir
-
-    return data_dir() / "tools"
 
 
 class Installer:
