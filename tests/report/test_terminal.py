@@ -12,7 +12,7 @@ from wasmlrun.diagnose.conformance import Outcome
 from wasmlrun.diagnose.doctor import CacheHealth, Findings, ModelTest
 from wasmlrun.diagnose.escapes import Tried
 from wasmlrun.pipeline.result import ImageResult
-from wasmlrun.report.answer import Answer, Asked
+from wasmlrun.report.answer import Answer, Asked, Columns
 from wasmlrun.report.renderers.table import Tables, fitting
 from wasmlrun.report.views import check, doctor, images, stores
 from wasmlrun.vision.labels import Prediction
@@ -67,6 +67,21 @@ def test_labels_survive_narrow_terminals(columns: int, monkeypatch: pytest.Monke
     assert "golden retriever" in rows[1]
     assert "93.0%" in rows[1]
     assert ("█" in rows[1]) == (columns >= 40)
+
+
+def test_where_columns_have_no_room_rows_are_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("net", "available", "3.0 MB", "a network that knows many things"), ("b", "x", "", "y")]
+    answer = Answer([], [], Columns(rows, groups=["classifiers", "others"]))
+    assert shown(answer, 30, monkeypatch) == [
+        "classifiers",
+        "net  available  3.0 MB  a",
+        "  network that knows many",
+        "  things",
+        "",
+        "others",
+        "b  x  y",
+    ]
+    assert len(shown(answer, 80, monkeypatch)) == 5
 
 
 def test_rows_of_nothing_are_left_out_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,8 @@ BAR_WIDTH = 24
 LEAST_BAR = 6
 NARROW = 40
 """Columns below which a label needs all the room, and there is no bar."""
+LEAST_COLUMN = 10
+"""A column with less room breaks every word: then a narrow terminal gets rows as paragraphs."""
 LEAST_LAST = 24
 """Columns that the last column of a table is left with where the others stay whole."""
 
@@ -85,6 +87,9 @@ class Tables(Renderer):
 
         rows, groups = columns.rows, columns.groups or [""] * len(columns.rows)
         console = Console(file=self._stream, highlight=False)
+        if console.width < NARROW and _room_for_last(rows, console.width) < LEAST_COLUMN:
+            put(self._stream, _paragraphs(rows, groups, console.width))
+            return
         table = Table(box=None, pad_edge=False, show_header=False)
         least = [*columns.least, *[0] * len(rows[0])]
         for column, whole in enumerate(_whole(rows, console.width)):
@@ -111,6 +116,27 @@ def _whole(rows: Sequence[Sequence[str]], width: int) -> list[bool]:
         others = LEAST_LAST * (1 if column else 0)
         found[column] = taken + others <= width
     return found
+
+
+def _room_for_last(rows: Sequence[Sequence[str]], width: int) -> int:
+    """What is left for the last column where all others stay whole."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return width - sum(other + 2 for other in widths[:-1])
+
+
+def _paragraphs(rows: Sequence[Sequence[str]], groups: Sequence[str], width: int) -> str:
+    """Rows as lines that go on below, for a terminal that has no room for columns."""
+    from textwrap import wrap
+
+    found: list[str] = []
+    shown = ""
+    for group, row in zip(groups, rows, strict=True):
+        if group != shown:
+            found += ["", printable(group, keep="")] if found else [printable(group, keep="")]
+            shown = group
+        text = "  ".join(printable(cell, keep="") for cell in row if cell)
+        found += wrap(text, width, subsequent_indent="  ", break_on_hyphens=False)
+    return "".join(f"{line}\n" for line in found)
 
 
 def percent(score: float) -> str:
