@@ -461,3 +461,11 @@ def test_what_cannot_be_served_is_told(
     done = run_cli(["serve", "--port", "0", *words], cwd=tmp_path)  # type: ignore[operator]
     assert done.code == code
     assert told in done.stderr
+
+
+def test_a_folder_with_nothing_in_it_is_told(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "index.html").touch()
+    with Served(tmp_path, "--processes", "1", env=environment, cwd=tmp_path) as server:
+        assert server.get("/").status == 404
+        told = f"{tmp_path} has no worker, which ends with .wasm, .js, .py, .rb, and no public/"
+        assert told in server.text

@@ -18,7 +18,7 @@ from wasmlrun.serve.answers import Reply
 from wasmlrun.serve.guard import ClientGone, Receive, Scope, Send, leaving, read_body
 from wasmlrun.serve.kv import Stores, TooMuch
 from wasmlrun.serve.pool import Busy, Crashed, Gone, Pool
-from wasmlrun.serve.site_routes import Route, Routes, find_routes
+from wasmlrun.serve.site_routes import PUBLIC, SUFFIXES, Route, Routes, find_routes
 from wasmlrun.serve.work import manifest_of
 from wasmlrun.supervisor.channel import Message
 from wasmlrun.support.errors import WasmlrunError, WorkerFailed
@@ -74,7 +74,7 @@ class Site:
         self._messages = messages
         self._looked = time.monotonic()
         self.loaded = load(settings)
-        self._warn_of_faults()
+        self._tell_of_faults()
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> str:
         """Answer a request; the route's pattern, for whoever counts."""
@@ -187,9 +187,13 @@ class Site:
         before, self.loaded = self.loaded, load(self._settings)
         if before.stamps != self.loaded.stamps:
             self._messages.info("the folder has changed")
-            self._warn_of_faults()
+            self._tell_of_faults()
 
-    def _warn_of_faults(self) -> None:
+    def _tell_of_faults(self) -> None:
+        folder = self._settings.folder
+        if not self.loaded.routes.routes and not (folder / PUBLIC).is_dir():
+            ends = ", ".join(SUFFIXES)
+            self._messages.warn(f"{folder} has no worker, which ends with {ends}, and no {PUBLIC}/")
         for error in self.loaded.faults.values():
             self._messages.error(error)
 
