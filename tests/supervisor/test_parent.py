@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import json
+import math
 import os
 import signal
 import struct
@@ -20,6 +21,7 @@ import pytest
 from kit.core_guests import ENDLESS, printing, program
 from kit.outcome import Outcome
 
+from wasmlrun.supervisor import blame
 from wasmlrun.supervisor.blame import error_of
 from wasmlrun.supervisor.outbox import Letter
 from wasmlrun.supervisor.parent import Death, supervise
@@ -35,6 +37,7 @@ from wasmlrun.support.errors import (
     WasmlrunError,
     WorkerFailed,
 )
+from wasmlrun.support.limits import Limits
 from wasmlrun.support.messages import Messages
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.support.tempfiles import model_file, own_folder, private_folder
@@ -156,6 +159,43 @@ def test_native_code_that_outlasts_the_deadline_is_killed() -> None:
     code, (death,) = supervised(work)
     assert (code, death.timed_out) == (99, True)
     assert time.monotonic() - started < LATE / 2
+
+
+@pytest.mark.parametrize("told", [0.0, math.nan, math.inf, -1.0, 1e300])
+def test_a_child_that_was_taken_over_gives_itself_no_more_time(told: float) -> None:
+    def work(board: Board) -> int:
+        board.timeout = board.deadline = told
+        board.report(2**32 - 1, 0)
+        time.sleep(LATE)
+        return 0
+
+    deaths: list[Death] = []
+
+    def on_death(death: Death, board: Board) -> int:
+        deaths.append(death)
+        board.report(board.done + 1, 3)
+        return 99
+
+    started = time.monotonic()
+    assert supervise(work, on_death, Messages(), timeout=0.2) == 99
+    assert [death.timed_out for death in deaths] == [True]
+    assert time.monotonic() - started < LATE / 2
+
+
+def test_nor_is_its_word_for_the_limit_told() -> None:
+    def work(board: Board) -> int:
+        board.timeout, board.deadline = 7e7, 0.0
+        time.sleep(LATE)
+        return 0
+
+    told: list[WasmlrunError] = []
+
+    def tell(error: WasmlrunError, *_: object) -> int:
+        told.append(error)
+        return error.exit_code
+
+    assert blame.supervised(work, tell, Messages(), limits=Limits(timeout=0.5)) == 5
+    assert "the timeout limit of 0.5 " in told[0].message
 
 
 def leave_somebody_behind() -> None:
@@ -608,6 +648,7 @@ def test_a_slow_reader_gets_all_and_time_still_ends_the_work() -> None:
 import sys, time
 from wasmlrun.supervisor.outbox import Letter
 from wasmlrun.supervisor.parent import supervise
+from wasmlrun.support.limits import Limits
 from wasmlrun.support.messages import Messages
 def work(board):
     board.deliver(Letter(0, b"x" * 1_000_000, b""))
@@ -629,6 +670,7 @@ def test_an_answer_that_cannot_be_written_is_told_to_the_child() -> None:
 import os, sys
 from wasmlrun.supervisor.outbox import Letter
 from wasmlrun.supervisor.parent import supervise
+from wasmlrun.support.limits import Limits
 from wasmlrun.support.messages import Messages
 def work(board):
     try:

@@ -85,7 +85,9 @@ def supervised(
         if again(death, board):
             return None
         messages.unterminated = board.unterminated
-        error = error_of(death, board.timeout)
+        # a child may have lowered it, and one that was taken over have written anything
+        seconds = board.timeout if 0 < board.timeout < bounds.timeout else bounds.timeout
+        error = error_of(death, seconds)
         if trace is not None:
             trace.instant("killed", error=error.message)
         return told(error, death, board)

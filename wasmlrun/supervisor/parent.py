@@ -11,6 +11,7 @@ and a thread ends the process when native code outlasts its time.
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -81,14 +82,15 @@ def supervise(
     clock, `timeout` in seconds, runs from here on: whatever the child reads may be hostile. `begin`
     is called in the child before the work, and never in this process.
     """
-    board = Board()
+    board, latest = Board(), math.inf
     if timeout is not None:
-        board.timeout, board.deadline = timeout, time.monotonic() + timeout
+        latest = time.monotonic() + timeout
+        board.timeout, board.deadline = timeout, latest
     if not hasattr(os, "fork"):
         messages.use_own_descriptor()
         return _unsupervised(work, board, on_death)
     while True:
-        ended = _in_child(work, board, messages, begin)
+        ended = _in_child(work, board, latest, messages, begin)
         if isinstance(ended, int):
             return ended
         code = on_death(ended, board)
@@ -98,7 +100,11 @@ def supervise(
 
 
 def _in_child(
-    work: Callable[[Board], int], board: Board, messages: Messages, begin: Callable[[], None]
+    work: Callable[[Board], int],
+    board: Board,
+    latest: float,
+    messages: Messages,
+    begin: Callable[[], None],
 ) -> int | Death:
     with suppress(OSError):  # told when something is written
         sys.stdout.flush()
@@ -116,7 +122,7 @@ def _in_child(
         ending = _ending_of(child)
         _clean_up_the_past()  # while the child is busy
         try:
-            timed_out, asked, stuck = _wait(child, ending, inbox, board, signals)
+            timed_out, asked, stuck = _wait(child, ending, inbox, board, latest, signals)
         finally:
             inbox.close()
             if ending is not None:
@@ -141,10 +147,12 @@ def _in_child(
 
 
 def _wait(
-    child: int, ending: int | None, inbox: Inbox, board: Board, signals: _Signals
+    child: int, ending: int | None, inbox: Inbox, board: Board, latest: float, signals: _Signals
 ) -> tuple[bool, signal.Signals | None, bool]:
     """Until the child ends, its answers written meanwhile; kill it when its time is over, a
     signal asks for the end, or it can never go on. `ending` can be read once it is dead.
+
+    Its time is over when the board says so, which the child may have lowered, and at `latest`.
     """
     timed_out, asked, gone, stuck = False, None, False, False
     watch: Watch | None = None
@@ -154,8 +162,8 @@ def _wait(
             patience = GRACE
         elif gone and inbox.writing is None:
             patience = 0.0  # what it handed over is in the pipe
-        elif board.deadline:
-            patience = max(0.0, board.deadline + GRACE - time.monotonic())
+        elif board.deadline or latest < math.inf:
+            patience = max(0.0, _deadline(board, latest) + GRACE - time.monotonic())
             patience = min(patience, IDLE)
         reading = [signals.pipe] if inbox.ended else [inbox.letters, signals.pipe]
         if ending is not None and not gone:
@@ -180,16 +188,26 @@ def _wait(
                 inbox.tell(0)
         elif inbox.letters in ready and not inbox.receive():
             _kill(child)  # it sends what this program does not
-        timed_out = timed_out or (
-            asked is None and bool(board.deadline) and (time.monotonic() >= board.deadline + GRACE)
-        )
+        over = time.monotonic() >= _deadline(board, latest) + GRACE
+        timed_out = timed_out or (asked is None and over)
         if timed_out or asked is not None:
             _kill(child)
             if inbox.writing is not None and asked is not None:
                 break  # nobody reads the answer, and somebody wants the end
-            if inbox.writing is not None and time.monotonic() >= board.deadline + 2 * GRACE:
+            if (
+                inbox.writing is not None
+                and time.monotonic() >= _deadline(board, latest) + 2 * GRACE
+            ):
                 break
     return timed_out, asked, stuck
+
+
+def _deadline(board: Board, latest: float) -> float:
+    """When all must be over: what the board says, if it is earlier than what this process has set.
+    A child that was taken over may have written anything to the board, no number among it.
+    """
+    told = board.deadline
+    return told if 0 < told < latest else latest
 
 
 def watch_of(child: int, aside: int | None = None) -> Watch:

@@ -44,6 +44,7 @@ class Doing(Record):
 _HEADER = struct.Struct(
     "<ddIi???"
 )  # timeout, deadline, images done, exit code so far, careful, unterminated, ended
+_MOST_DONE = (1 << 32) - 1
 _SLOT = struct.Struct("<BH")
 _TEXT = 400
 _SLOT_SIZE = _SLOT.size + _TEXT
@@ -150,7 +151,7 @@ class Board:
 
     def report(self, done: int, code: int) -> None:
         """Say how many images have been reported and with which exit code."""
-        self._set(done=done, code=code)
+        self._set(done=min(done, _MOST_DONE), code=code)
 
     @property
     def careful(self) -> bool:
