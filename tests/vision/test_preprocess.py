@@ -155,6 +155,12 @@ def test_the_layout_is_told_by_where_the_channels_can_be(
             None,
         ),
         (
+            Classify(layout="NHWC", size=(224, 224)),
+            Port("x", (1, 3, 224, 224), DType.F32),
+            "the manifest says layout = 'NHWC' and the model's input is [1, 3, 224, 224] f32, NCHW",
+            "is it the manifest of another model?",
+        ),
+        (
             Classify(),
             Port("x", (1, 9, 9, 3), DType.I64),
             "the model takes i64 numbers",

@@ -155,6 +155,12 @@ def _from_port(wanted: Classify, port: Port | None) -> tuple[str, int, int, int 
             f"the layout of the model's input {describe(shape, port.dtype)} cannot be told",
             'say layout = "NHWC" or "NCHW" under [classify] in a manifest',
         )
+    if guess_layout(shape) not in (None, layout):
+        raise BadModel(
+            f"the manifest says layout = {layout!r} and the model's input is "
+            f"{describe(shape, port.dtype)}, {guess_layout(shape)}",
+            "is it the manifest of another model?",
+        )
     _, *rest = shape
     height, width, channels = rest if layout == "NHWC" else (rest[1], rest[2], rest[0])
     height = _agree(height, size and size[0], "height")
