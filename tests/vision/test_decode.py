@@ -315,7 +315,7 @@ def test_files_that_cannot_be_read_are_one_sentence_each(tmp_path: Path) -> None
         f"name the files in it: {tmp_path}/*.jpg",
     )
     assert said(f"{empty}/below") == (f"image {empty}/below cannot be read: Not a directory", None)
-    assert said("a\0b") == ("image 'a\\x00b' cannot be read: embedded null byte", None)
+    assert said("a\0b") == ("image a\0b cannot be read: a name with a NUL character", None)
     long = "x" * 5000
     assert said(long) == (f"image {long} cannot be read: File name too long", None)
 
