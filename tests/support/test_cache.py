@@ -18,7 +18,7 @@ from kit.core_guests import printing
 from kit.outcome import Outcome
 
 from wasmlrun.sandbox import precompile
-from wasmlrun.support.cache import Cache, key_of
+from wasmlrun.support.cache import DEFAULT_BOUND, Cache, key_of
 from wasmlrun.support.userdata import cache_dir
 
 KEY = key_of("a")
@@ -236,6 +236,37 @@ def test_a_pipe_in_place_of_a_payload_does_not_make_it_wait(kept: Kept) -> None:
     kept.payload.unlink()
     os.mkfifo(kept.payload, 0o600)
     kept.is_refused("it is not a regular file")
+
+
+def in_place(path: Path, what: str) -> None:
+    """Put into an index's or a payload's place what a process that was taken over may leave."""
+    path.unlink()
+    if what == "endless":
+        path.symlink_to("/dev/zero")
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        with path.open("wb") as file:
+            file.truncate(1 << 40)  # takes no room on the disk
+        path.chmod(0o600)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes")
+@pytest.mark.parametrize("what", ["endless", "pipe", "huge"])
+def test_what_stands_in_an_indexs_place_is_not_read(kept: Kept, what: str) -> None:
+    in_place(kept.index, what)
+    assert kept.cache.entries() == []
+    kept.cache.prune()
+    if what == "huge":
+        kept.is_refused("it has more than 65536 bytes")
+    else:
+        assert kept.cache.get("kind", KEY) is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files with holes")
+def test_a_payload_larger_than_the_cache_may_be_is_not_read(kept: Kept) -> None:
+    in_place(kept.payload, "huge")
+    kept.is_refused(f"it has more than {DEFAULT_BOUND} bytes")
 
 
 def test_a_payload_that_is_gone(kept: Kept) -> None:

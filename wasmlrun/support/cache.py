@@ -26,6 +26,8 @@ DEFAULT_BOUND = 2 << 30
 _PAYLOADS = "payloads"
 _STALE_SECONDS = 3600
 _INDEX = ".entry"
+_MOST_INDEX = 1 << 16
+"""Bytes of an index: a digest, and what a payload was made from in words."""
 # what an index that somebody damaged raises when it is read
 _UNREADABLE = (OSError, ValueError)
 
@@ -74,8 +76,8 @@ class Cache:
         try:
             with _own_folders(self.root, kind, _PAYLOADS) as (entries, payloads):
                 try:
-                    digest, _ = _parsed(_read_own(f"{key}{_INDEX}", entries))
-                    data = _read_own(digest, payloads)
+                    digest, _ = _parsed(_read_own(f"{key}{_INDEX}", entries, _MOST_INDEX))
+                    data = _read_own(digest, payloads, self._bound)
                     if sha256(data) != digest:
                         raise ValueError("its bytes have changed")
                 except FileNotFoundError:
@@ -114,9 +116,9 @@ class Cache:
         found = []
         for index in self._indices():
             with suppress(*_UNREADABLE):
-                digest, what = _parsed(index.read_bytes())
-                size = (self.root / _PAYLOADS / digest).stat().st_size
-                used = index.stat().st_mtime
+                digest, what = _parsed(_read_own(index.name, index.parent, _MOST_INDEX))
+                size = (self.root / _PAYLOADS / digest).lstat().st_size
+                used = index.lstat().st_mtime
                 found.append(CacheEntry(index.parent.name, index.stem, what, size, used))
         return sorted(found, key=lambda entry: entry.used)
 
@@ -232,7 +234,7 @@ class Cache:
         named = set()
         for index in self._indices():
             with suppress(*_UNREADABLE):
-                named.add(_parsed(index.read_bytes())[0])
+                named.add(_parsed(_read_own(index.name, index.parent, _MOST_INDEX))[0])
         now = time.time()
         for path, _ in self._payloads():
             with suppress(OSError):
@@ -273,8 +275,9 @@ def _own_folders(root: Path, *names: str) -> Iterator[list[int | Path]]:
             os.close(descriptor)
 
 
-def _read_own(name: str, folder: int | Path) -> bytes:
-    """The bytes of a regular file that belongs to this user and nobody else may write.
+def _read_own(name: str, folder: int | Path, most: int) -> bytes:
+    """The bytes, at most so many, of a regular file that belongs to this user and nobody else may
+    write. A process of this user's that was taken over may have left anything in its place.
 
     Raises OSError or ValueError when it is not.
     """
@@ -294,6 +297,8 @@ def _read_own(name: str, folder: int | Path) -> bytes:
                 raise ValueError("it belongs to another user")
             if about.st_mode & 0o022:
                 raise ValueError("others may write to it")
+        if about.st_size > most:
+            raise ValueError(f"it has more than {most} bytes")
         return file.read()
 
 
