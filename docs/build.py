@@ -30,6 +30,7 @@ SECTIONS = {
         "Use it from Python": "docs/python.md",
         "Serve": "docs/serve.md",
         "Many pictures": "docs/batch.md",
+        "Many machines, reckoned": "docs/scale.md",
         "Look at a result": "docs/report.md",
         "Sign models": "docs/signing.md",
         "Engines": "docs/engines.md",
