@@ -21,6 +21,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,9 @@ def watched(folder: Path, result: Path, count: int) -> list[dict[str, Any]]:
     parts, seen, held_then = result.with_name(result.name + ".parts"), 0, []
     while process.poll() is None:
         time.sleep(0.2)
-        done = sum(p.read_bytes().count(b"\n") for p in parts.rglob("*") if p.is_file())
+        done = -1
+        with suppress(OSError):  # the folder is gone at the end
+            done = sum(p.read_bytes().count(b"\n") for p in parts.rglob("rows*"))
         if done >= seen:
             seen = done + count // LOOKS
             held_then.append({"pictures": done, **held(process.pid)})
