@@ -48,6 +48,7 @@ def compare(
 ) -> None:
     """Print medians and ratios for one model."""
     image = str(arguments.image)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program has its bytecode
     warm = {**os.environ, "WASMLRUN_CACHE_DIR": str(scratch / "warm")}
     cold = {**os.environ, "WASMLRUN_CACHE_DIR": str(scratch / "cold")}
     classify = [wasmlrun, "classify", image, "--model", model, "--labels", labels]

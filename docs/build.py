@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 
 import wasmlrun
-from wasmlrun.commands.clickform import wasmlrun as program
+from wasmlrun.commands.line.clickform import wasmlrun as program
 
 ROOT = Path(__file__).parents[1]
 SECTIONS = {

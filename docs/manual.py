@@ -15,9 +15,9 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from wasmlrun.commands.clickform import wasmlrun as program
-from wasmlrun.commands.topics import TOPICS
-from wasmlrun.commands.usage import version
+from wasmlrun.commands.line.clickform import wasmlrun as program
+from wasmlrun.commands.line.topics import TOPICS
+from wasmlrun.commands.line.usage import version
 from wasmlrun.support.settings import CONFIG, SETTINGS
 
 NAME = "wasmlrun"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import wasmlrun
+from wasmlrun.commands import COMMANDS
 from wasmlrun.engines import registry
 
 PACKAGE = Path(wasmlrun.__file__).parent
@@ -304,3 +305,9 @@ def test_the_page_says_what_each_package_is_for() -> None:
         said[name] = " ".join(purpose.split())
     assert dict(rows) == said
     assert [name for name, _ in rows] == LAYERS
+
+
+def test_a_command_is_a_file() -> None:
+    files = {path.stem for path in (PACKAGE / "commands").glob("*.py")} - {"__init__"}
+    assert files - COMMANDS.keys() == {"completion"}  # that one is hidden
+    assert COMMANDS.keys() <= files

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
-from wasmlrun.commands.clickform import wasmlrun
+from wasmlrun.commands.line.clickform import wasmlrun
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("samples/**/README.md")]

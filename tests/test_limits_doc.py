@@ -12,7 +12,7 @@ import click
 import pytest
 from fuzz.targets import all_targets
 
-from wasmlrun.commands.clickform import wasmlrun
+from wasmlrun.commands.line.clickform import wasmlrun
 from wasmlrun.support.limits import GIB, KIB, MIB, TABLE, Limits
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,7 @@ import click
 import pytest
 from kit.needs import needs
 
-from wasmlrun.commands.clickform import wasmlrun as program
+from wasmlrun.commands.line.clickform import wasmlrun as program
 from wasmlrun.support.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, WasmlrunError
 from wasmlrun.support.settings import SETTINGS
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
-from wasmlrun.commands.clickform import wasmlrun
+from wasmlrun.commands.line.clickform import wasmlrun
 from wasmlrun.support.errors import (
     EXIT_BUG,
     EXIT_INTERRUPTED,

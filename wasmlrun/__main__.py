@@ -7,7 +7,7 @@ import os
 import sys
 from contextlib import suppress
 
-from wasmlrun.commands import usage
+from wasmlrun.commands.line import usage
 from wasmlrun.support import streams
 from wasmlrun.support.errors import EXIT_BROKEN_PIPE, EXIT_OK, EXIT_SYSTEM, EXIT_USAGE
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from wasmlrun.commands.reader import Command, read
-from wasmlrun.commands.usage import COMMANDS
+from wasmlrun.commands import COMMANDS
+from wasmlrun.commands.line.reader import Command, read
 from wasmlrun.support.errors import (
     EXIT_BROKEN_PIPE,
     EXIT_BUG,
@@ -67,7 +67,7 @@ def _quickly(arguments: Sequence[str]) -> int | None:
 def _by_click(arguments: Sequence[str], messages: Messages) -> int:
     import click
 
-    from wasmlrun.commands.clickform import wasmlrun
+    from wasmlrun.commands.line.clickform import wasmlrun
 
     try:
         result = wasmlrun.main(list(arguments), "wasmlrun", standalone_mode=False)

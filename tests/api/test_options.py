@@ -10,7 +10,7 @@ import pytest
 import wasmlrun
 from wasmlrun.api import settings
 from wasmlrun.commands import classify, run
-from wasmlrun.commands.reader import Choice, Command, Option
+from wasmlrun.commands.line.reader import Choice, Command, Option
 
 # how answers are written and shown, what arrives later, what a person is asked, a server that is
 # warm already, and how other hosts' command lines say `model` and `models`

@@ -14,7 +14,7 @@ from kit.core_guests import EXIT_7, TRAP, printing
 from kit.wasi_guests import BADF, NN_GUEST, NOTCAPABLE, PERM, opening, strings
 
 import wasmlrun
-from wasmlrun.commands.usage import COMMANDS
+from wasmlrun.commands import COMMANDS
 
 CLI = Callable[..., Any]
 
@@ -320,7 +320,7 @@ def test_every_command_has_help_and_every_option_says_what_it_does(
     assert outcome.stdout.startswith(f"Usage: wasmlrun {command} ")
     import click
 
-    from wasmlrun.commands.clickform import wasmlrun as group
+    from wasmlrun.commands.line.clickform import wasmlrun as group
 
     def commands(found: click.Command) -> list[click.Command]:
         below = found.commands.values() if isinstance(found, click.Group) else ()

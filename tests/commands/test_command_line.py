@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wasmlrun.commands import classify, run
-from wasmlrun.commands.clickform import clicked
-from wasmlrun.commands.reader import Command, Option, Size, read
+from wasmlrun.commands.line.clickform import clicked
+from wasmlrun.commands.line.reader import Command, Option, Size, read
 
 COMMANDS = (classify.command, run.command)
 WORDS = ("x.jpg", "-", "--", "", "0", "1", "512M", "2gib", "0.5", "nhwc", "CPU", "cpu", "f32")

@@ -16,8 +16,8 @@ import pytest
 from kit.core_guests import EXIT_7
 from kit.wasi_guests import opening
 
-from wasmlrun.commands.clickform import wasmlrun as group
-from wasmlrun.commands.usage import COMMANDS
+from wasmlrun.commands import COMMANDS
+from wasmlrun.commands.line.clickform import wasmlrun as group
 from wasmlrun.manifest.reader import read_manifest
 from wasmlrun.toolkit.interpreters import RUNTIMES
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from wasmlrun.commands.topics import TOPICS
-from wasmlrun.commands.usage import COMMANDS
+from wasmlrun.commands import COMMANDS
+from wasmlrun.commands.line.topics import TOPICS
 from wasmlrun.support import errors
 from wasmlrun.support.errors import WasmlrunError
 from wasmlrun.support.settings import SETTINGS

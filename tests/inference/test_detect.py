@@ -12,7 +12,7 @@ from kit.numbers import f32
 from PIL import Image
 
 from wasmlrun.inference.arrays import Array
-from wasmlrun.inference.kinds import Box, Context, Given, Made
+from wasmlrun.inference.kind import Box, Context, Given, Made
 from wasmlrun.inference.outputs.detect import KIND
 from wasmlrun.inference.outputs.detect.anchors import anchors
 from wasmlrun.inference.outputs.detect.boxes import Boxes, apart

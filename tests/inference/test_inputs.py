@@ -15,7 +15,7 @@ from wasmlrun.inference.arrays import array_of, tensor_of
 from wasmlrun.inference.constants import constant
 from wasmlrun.inference.inputs import kind_of
 from wasmlrun.inference.inputs.text import Text, tokens
-from wasmlrun.inference.kinds import Box, Given, Wanted
+from wasmlrun.inference.kind import Box, Given, Wanted
 from wasmlrun.support.errors import BadFile, BadManifest, BadModel
 from wasmlrun.support.tensor import DType, Tensor
 

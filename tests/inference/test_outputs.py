@@ -14,7 +14,7 @@ from kit.numbers import f32, whole
 from PIL import Image
 
 from wasmlrun.inference.arrays import Array
-from wasmlrun.inference.kinds import Box, Context, Given, Made
+from wasmlrun.inference.kind import Box, Context, Given, Made
 from wasmlrun.inference.outputs import kind_of
 from wasmlrun.support.errors import BadLabels, BadManifest, BadModel
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wasmlrun.commands import classify
-from wasmlrun.commands.classification import TOP
-from wasmlrun.commands.options import (
+from wasmlrun.commands.line.options import (
     BACKEND,
     CACHE,
     DEVICE,
@@ -19,7 +18,7 @@ from wasmlrun.commands.options import (
     TRUTH,
     GuestOptions,
 )
-from wasmlrun.commands.reader import (
+from wasmlrun.commands.line.reader import (
     VERBOSITY,
     Argument,
     Choice,
@@ -30,6 +29,7 @@ from wasmlrun.commands.reader import (
     Option,
     Whole,
 )
+from wasmlrun.commands.work.classification import TOP
 
 if TYPE_CHECKING:
     from wasmlrun.api.settings import ApiSettings
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from wasmlrun.batch.journal import Journal
     from wasmlrun.batch.rows import Row
     from wasmlrun.batch.run import Tally
-    from wasmlrun.commands.judging import Judging
+    from wasmlrun.commands.work.judging import Judging
     from wasmlrun.support.messages import Messages
 
 
@@ -78,7 +78,7 @@ def batch_images(sources: tuple[str, ...], verbosity: int, **rest: object) -> in
     .csv or .parquet and has the order of the sources. It appears when all is done; until then the
     rows are in RESULT.parts, and --resume goes on with them, whatever stopped the batch.
     """
-    from wasmlrun.commands.options import typed
+    from wasmlrun.commands.line.options import typed
     from wasmlrun.report.reporter import silent
     from wasmlrun.support.messages import Messages
 
@@ -103,8 +103,8 @@ def _judged(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
 
 def _judging(wanted: Wanted, messages: Messages) -> Judging:
     """What will look at the rows. Raises UsageFault, BadFile."""
-    from wasmlrun.commands.judging import Judging, Wish
-    from wasmlrun.commands.options import bounds_of
+    from wasmlrun.commands.line.options import bounds_of
+    from wasmlrun.commands.work.judging import Judging, Wish
 
     wish = Wish(
         result=wanted.output,
@@ -138,7 +138,7 @@ def _batch(words: tuple[str, ...], wanted: Wanted, messages: Messages) -> int:
     stream.check(words)
     _join(wanted)
     if wanted.worker is not None and not wanted.worker.endswith(".wasm"):
-        from wasmlrun.commands.options import interpreter
+        from wasmlrun.commands.line.options import interpreter
 
         interpreter(Path(wanted.worker), messages, install=wanted.install)
     crew = Crew(settings, jobs, _once(messages), timings=not wanted.no_timings)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wasmlrun.commands.clickform import Named, output_option, verbosity_options, with_options
-from wasmlrun.commands.options import BACKEND, ISOLATION, LIMITS, GuestOptions
+from wasmlrun.commands.line.clickform import Named, output_option, verbosity_options, with_options
+from wasmlrun.commands.line.options import BACKEND, ISOLATION, LIMITS, GuestOptions
 from wasmlrun.support.errors import EXIT_OK, UsageFault
 from wasmlrun.support.limits import MOST_SECONDS, TABLE
 from wasmlrun.support.records import Record, replace
@@ -113,8 +113,8 @@ def command(
     full one; then images in one process that has all ready, and inferences with and without
     the sandbox.
     """
-    from wasmlrun.commands.options import typed
-    from wasmlrun.commands.watched import terminable
+    from wasmlrun.commands.line.options import typed
+    from wasmlrun.commands.work.in_child import terminable
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import as_it_is, open_report
     from wasmlrun.report.views.bench import answer
@@ -157,8 +157,8 @@ def _measured(
     Picture, worker and model are read behind walls only: once to see that they can be, by each
     process that is timed, and by the one that goes through them again and again.
     """
-    from wasmlrun.commands.options import limits_of
-    from wasmlrun.commands.watched import asked_of_child, in_child
+    from wasmlrun.commands.line.options import limits_of
+    from wasmlrun.commands.work.in_child import asked_of_child, in_child
     from wasmlrun.diagnose import bench
 
     fence, limits = subject.fence(), limits_of(subject.options)
@@ -196,7 +196,7 @@ class _Ready(Record):
 
 def _ready(subject: Subject, messages: Messages) -> _Ready:
     """The picture, and the plan for it. Raises WasmlrunError."""
-    from wasmlrun.commands.options import cache_from, engines_from
+    from wasmlrun.commands.line.options import cache_from, engines_from
     from wasmlrun.pipeline.plan import Wishes, make_plan
     from wasmlrun.vision.source import ImageFile
 

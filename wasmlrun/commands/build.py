@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.commands.line.clickform import verbosity_options
 
 if TYPE_CHECKING:
     from wasmlrun.support.messages import Messages

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.commands.line.clickform import verbosity_options
 
 
 @click.command("bundle", context_settings={"help_option_names": ["-h", "--help"]})

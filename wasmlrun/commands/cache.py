@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wasmlrun.commands.clickform import output_option, verbosity_options
+from wasmlrun.commands.line.clickform import output_option, verbosity_options
 
 
 @click.group("cache", context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,7 +21,7 @@ def command() -> None:
 @verbosity_options
 def info(as_json: bool, verbosity: int) -> int:
     """Where the cache is and how much is in it."""
-    from wasmlrun.commands.told import tell
+    from wasmlrun.commands.work.told import tell
     from wasmlrun.report.views.stores import cache as shown
     from wasmlrun.support.cache import DEFAULT_BOUND, Cache
     from wasmlrun.support.userdata import cache_dir
@@ -44,7 +44,7 @@ def ls(as_json: bool, verbosity: int) -> int:
     """List the entries, least recently used first."""
     from datetime import datetime
 
-    from wasmlrun.commands.told import tell
+    from wasmlrun.commands.work.told import tell
     from wasmlrun.report.views.stores import entries
     from wasmlrun.support.cache import Cache
     from wasmlrun.support.userdata import cache_dir

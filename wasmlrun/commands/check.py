@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.clickform import Named, output_option, verbosity_options, with_options
-from wasmlrun.commands.options import BACKEND, REPORT_FILES
+from wasmlrun.commands.line.clickform import Named, output_option, verbosity_options, with_options
+from wasmlrun.commands.line.options import BACKEND, REPORT_FILES
 
 
 @click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,8 +31,8 @@ def command(
 
     WORKER is a module, a script, or a project's folder, for the protocol `tensor`.
     """
-    from wasmlrun.commands.options import interpreter, report_files
-    from wasmlrun.commands.watched import in_child
+    from wasmlrun.commands.line.options import interpreter, report_files
+    from wasmlrun.commands.work.in_child import in_child
     from wasmlrun.diagnose.conformance import check_worker
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked

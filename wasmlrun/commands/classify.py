@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wasmlrun.commands.classification import ARTEFACT, TOP, Classification, Telling, Wanted
-from wasmlrun.commands.options import (
+from wasmlrun.commands.line.options import (
     ALL,
     ARGUMENTS,
     DIRS,
@@ -15,7 +14,7 @@ from wasmlrun.commands.options import (
     report_files,
     typed,
 )
-from wasmlrun.commands.reader import (
+from wasmlrun.commands.line.reader import (
     Argument,
     Choice,
     Command,
@@ -26,6 +25,7 @@ from wasmlrun.commands.reader import (
     Option,
     Whole,
 )
+from wasmlrun.commands.work.classification import ARTEFACT, TOP, Classification, Telling, Wanted
 from wasmlrun.support.errors import UsageFault
 from wasmlrun.support.messages import Messages
 
@@ -63,7 +63,7 @@ def classify_images(
         return command.run(trace, install=install, ask_server=via == "auto")
 
     if watch is not None:
-        from wasmlrun.commands.watching import watch as classify_arrivals
+        from wasmlrun.commands.work.watch_folder import watch as classify_arrivals
 
         written = {f"--{name}": path for name, path in {**files, "trace": trace}.items()}
         written.update({"--output": output, "--explain": wanted.explain})

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wasmlrun.commands.clickform import output_option, verbosity_options, with_options
-from wasmlrun.commands.options import BOUNDS, FOLDER, TRUSTED_KEY, TRUTH
+from wasmlrun.commands.line.clickform import output_option, verbosity_options, with_options
+from wasmlrun.commands.line.options import BOUNDS, FOLDER, TRUSTED_KEY, TRUTH
 from wasmlrun.support.records import Record
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def command(
     labels became which, by how much scores differ and, with --truth, which of them is right more
     often, by McNemar's test.
     """
-    from wasmlrun.commands.options import bounds_of
+    from wasmlrun.commands.line.options import bounds_of
     from wasmlrun.support.errors import UsageFault
     from wasmlrun.support.messages import Messages
 
@@ -127,7 +127,7 @@ def _refuse_others(context: click.Context, names: tuple[str, ...]) -> None:
 def _results(
     first: Path, second: Path, truth: str | None, as_json: bool, messages: Messages, limits: Limits
 ) -> int:
-    from wasmlrun.commands.watched import in_child
+    from wasmlrun.commands.work.in_child import in_child
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report
@@ -154,7 +154,7 @@ def _results(
 def _picture(
     image: str, wanted: _Engines, as_json: bool, messages: Messages, limits: Limits
 ) -> int:
-    from wasmlrun.commands.watched import in_child
+    from wasmlrun.commands.work.in_child import in_child
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options, with_options
-from wasmlrun.commands.options import ISOLATION, PROCESS_MEMORY
+from wasmlrun.commands.line.clickform import verbosity_options, with_options
+from wasmlrun.commands.line.options import ISOLATION, PROCESS_MEMORY
 
 TARGETS = ("native", "x86_64", "aarch64", "riscv64", "pulley64")
 
@@ -41,7 +41,7 @@ def command(
     The file is run by your own wasmlrun only, of the same version of wasmtime and for the same
     processor; anything else is refused with the reason. The limit and the walls are the compiler's.
     """
-    from wasmlrun.commands.watched import terminable
+    from wasmlrun.commands.work.in_child import terminable
     from wasmlrun.report.reporter import silent
     from wasmlrun.sandbox import ahead
     from wasmlrun.sandbox.ahead_making import Bounds, compile_ahead

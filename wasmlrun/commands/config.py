@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wasmlrun.commands.clickform import output_option, verbosity_options
+from wasmlrun.commands.line.clickform import output_option, verbosity_options
 
 
 @click.command("config", context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,7 +18,7 @@ def command(only_path: bool, as_json: bool, verbosity: int) -> int:
     The file is TOML with a line KEY = "VALUE" for each setting. A flag of a command beats a
     variable, which beats the file.
     """
-    from wasmlrun.commands.told import tell
+    from wasmlrun.commands.work.told import tell
     from wasmlrun.report.views.config import path, settings
     from wasmlrun.support.settings import SETTINGS, config_file, value
 

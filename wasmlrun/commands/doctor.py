@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.clickform import output_option, verbosity_options, with_options
-from wasmlrun.commands.options import REPORT_FILES
+from wasmlrun.commands.line.clickform import output_option, verbosity_options, with_options
+from wasmlrun.commands.line.options import REPORT_FILES
 
 TIMEOUT = 120.0
 
@@ -25,8 +25,8 @@ def command(as_json: bool, verbosity: int, **files: Path | None) -> int:
     """
     from functools import partial
 
-    from wasmlrun.commands.options import report_files
-    from wasmlrun.commands.watched import in_child
+    from wasmlrun.commands.line.options import report_files
+    from wasmlrun.commands.work.in_child import in_child
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wasmlrun.commands.clickform import output_option, verbosity_options
+from wasmlrun.commands.line.clickform import output_option, verbosity_options
 
 
 @click.command("engines", context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,7 +16,7 @@ def command(as_json: bool, verbosity: int) -> int:
 
     The preferred one comes first; --backend NAME of classify, run and others chooses another.
     """
-    from wasmlrun.commands.watched import in_child
+    from wasmlrun.commands.work.in_child import in_child
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import open_report

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.commands.line.clickform import verbosity_options
 
 
 @click.command("help", context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,7 +15,7 @@ from wasmlrun.commands.clickform import verbosity_options
 @click.pass_context
 def command(ctx: click.Context, words: Sequence[str], verbosity: int) -> int:
     """Explain a topic or a command; without one, list the topics."""
-    from wasmlrun.commands.topics import TOPICS, overview
+    from wasmlrun.commands.line.topics import TOPICS, overview
     from wasmlrun.report.stdout import put_bytes
     from wasmlrun.support.errors import EXIT_OK, UsageFault
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wasmlrun.commands.options import ALL, ARGUMENTS, DIRS, WRITABLE, GuestOptions
-from wasmlrun.commands.reader import Argument, Command, File, Flag, Name, Option, Whole
+from wasmlrun.commands.line.options import ALL, ARGUMENTS, DIRS, WRITABLE, GuestOptions
+from wasmlrun.commands.line.reader import Argument, Command, File, Flag, Name, Option, Whole
 from wasmlrun.inference.outputs import OUTPUTS
 
 
@@ -39,7 +39,7 @@ def infer_file(
     standard input. What the outputs become (boxes, a mask, a picture, a vector, text, sound,
     numbers) is said by [infer] in the manifest beside the model, or by --as.
     """
-    from wasmlrun.commands.options import (
+    from wasmlrun.commands.line.options import (
         cache_from,
         engines_from,
         limits_of,
@@ -47,7 +47,7 @@ def infer_file(
         trace_from,
         typed,
     )
-    from wasmlrun.commands.watched import in_child
+    from wasmlrun.commands.work.in_child import in_child
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.registry import for_files

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.clickform import output_option, verbosity_options
+from wasmlrun.commands.line.clickform import output_option, verbosity_options
 
 
 @click.command("inspect", context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,7 +22,7 @@ def command(file: Path, as_json: bool, manifest: bool, verbosity: int) -> int:
     it needs that is missing here, its memory, what built it, and a manifest to start from.
     Nothing is run or compiled; a model is loaded by the engine.
     """
-    from wasmlrun.commands.watched import in_child
+    from wasmlrun.commands.work.in_child import in_child
     from wasmlrun.pipeline.fences import fence_for, key_for
     from wasmlrun.report.answer import Asked
     from wasmlrun.report.reporter import as_it_is, open_report

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from wasmlrun.commands.clickform import Named, output_option, verbosity_options, with_options
-from wasmlrun.commands.options import ISOLATION, TRUSTED_KEY
+from wasmlrun.commands.line.clickform import Named, output_option, verbosity_options, with_options
+from wasmlrun.commands.line.options import ISOLATION, TRUSTED_KEY
 from wasmlrun.models.sources import in_packages
 from wasmlrun.support.errors import EXIT_OK
 from wasmlrun.support.messages import Messages
@@ -136,7 +136,7 @@ def pull(
     verbosity: int,
 ) -> int:
     """Fetch models of the catalogue; what is here already is checked, and repaired."""
-    from wasmlrun.commands.watched import in_child
+    from wasmlrun.commands.work.in_child import in_child
     from wasmlrun.models import store
     from wasmlrun.models.progress import watching
     from wasmlrun.report.views import models
@@ -196,7 +196,7 @@ def info(model: str, as_json: bool, verbosity: int) -> int:
     Parameters are the numbers that the file stores as constants, without those that hold
     shapes and indices. A model that is not pulled is described from the catalogue alone.
     """
-    from wasmlrun.commands.watched import in_child
+    from wasmlrun.commands.work.in_child import in_child
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.views import models
 
@@ -262,7 +262,7 @@ def verify(
     With --trusted-key they must be signed, too: every file of a model's folder, or of PATH, a file
     or a folder of your own, must be as the signature says, and no other may be there.
     """
-    from wasmlrun.commands.watched import in_child
+    from wasmlrun.commands.work.in_child import in_child
     from wasmlrun.models.verification import Wanted, all_here, remedy, verified
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.views import models
@@ -407,7 +407,7 @@ def add(
     verbosity: int,
 ) -> int:
     """Put a model on the shelf under a name."""
-    from wasmlrun.commands.watched import in_child
+    from wasmlrun.commands.work.in_child import in_child
     from wasmlrun.models import store
     from wasmlrun.models.progress import watching
     from wasmlrun.report.views import models

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options
+from wasmlrun.commands.line.clickform import verbosity_options
 from wasmlrun.toolkit.languages import LANGUAGES
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options, with_options
-from wasmlrun.commands.options import ISOLATION, READING
+from wasmlrun.commands.line.clickform import verbosity_options, with_options
+from wasmlrun.commands.line.options import ISOLATION, READING
 from wasmlrun.support.errors import EXIT_OK
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def command(
     program, a worker for classify, and a library: input, infer, output. The limits are of
     reading MODEL; the compiler takes as long as it takes.
     """
-    from wasmlrun.commands.options import bounds_of
-    from wasmlrun.commands.watched import asked_of_child, terminable
+    from wasmlrun.commands.line.options import bounds_of
+    from wasmlrun.commands.work.in_child import asked_of_child, terminable
     from wasmlrun.pipeline.fences import fence_for
     from wasmlrun.report.reporter import silent
     from wasmlrun.support.messages import Messages

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options, with_options
-from wasmlrun.commands.options import BOUNDS, EXPECT_ACCURACY, ISOLATION, ROWS_JUNIT, TRUTH
+from wasmlrun.commands.line.clickform import verbosity_options, with_options
+from wasmlrun.commands.line.options import BOUNDS, EXPECT_ACCURACY, ISOLATION, ROWS_JUNIT, TRUTH
 
 PATH = click.Path(path_type=Path)
 
@@ -44,8 +44,8 @@ def command(
     Errors by kind and times; with --truth accuracy, calibration and which class is taken for
     which. The page shows the surest, the least sure and the wrong pictures.
     """
-    from wasmlrun.commands.judging import Judging, Wish
-    from wasmlrun.commands.options import bounds_of
+    from wasmlrun.commands.line.options import bounds_of
+    from wasmlrun.commands.work.judging import Judging, Wish
     from wasmlrun.support.messages import Messages
 
     wish = Wish(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wasmlrun.commands.options import ALL, DIRS, typed
-from wasmlrun.commands.program import Program, Wanted
-from wasmlrun.commands.reader import Argument, Choice, Command, File, Flag, Name, Option
+from wasmlrun.commands.line.options import ALL, DIRS, typed
+from wasmlrun.commands.line.reader import Argument, Choice, Command, File, Flag, Name, Option
+from wasmlrun.commands.work.program import Program, Wanted
 from wasmlrun.support.messages import Messages
 
 

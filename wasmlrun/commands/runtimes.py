@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from wasmlrun.commands.clickform import output_option, verbosity_options
+from wasmlrun.commands.line.clickform import output_option, verbosity_options
 from wasmlrun.toolkit.languages import SCRIPTS
 
 _NAMES = tuple(language.name for language in SCRIPTS.values())
@@ -21,7 +21,7 @@ def command() -> None:
 @verbosity_options
 def list_(as_json: bool, verbosity: int) -> int:
     """List the interpreters and whether they are prepared."""
-    from wasmlrun.commands.told import tell
+    from wasmlrun.commands.work.told import tell
     from wasmlrun.report.views.stores import runtimes
     from wasmlrun.toolkit.interpreters import RUNTIMES
 

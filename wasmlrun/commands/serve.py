@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wasmlrun.commands.clickform import verbosity_options, with_options
-from wasmlrun.commands.options import (
+from wasmlrun.commands.line.clickform import verbosity_options, with_options
+from wasmlrun.commands.line.options import (
     BACKEND,
     CACHE,
     DEVICE,
@@ -189,7 +189,7 @@ def command(folder: Path | None, verbosity: int, install: bool, **rest: Any) -> 
         )
         _prepare_interpreters(site, messages, install=install)
     if wanted.worker is not None:
-        from wasmlrun.commands.options import interpreter
+        from wasmlrun.commands.line.options import interpreter
 
         interpreter(Path(wanted.worker), messages, install=install)
     limits = {k: v for k, v in wanted.limits.items() if v is not None}
@@ -245,7 +245,7 @@ def _check_installed() -> None:
 
 def _prepare_interpreters(site: SiteSettings, messages: Messages, *, install: bool) -> None:
     """One script of each language is enough to ask for. Raises WasmlrunError."""
-    from wasmlrun.commands.options import interpreter
+    from wasmlrun.commands.line.options import interpreter
     from wasmlrun.serve.site_routes import find_routes
 
     routes = find_routes(site.folder, ignore=site.ignore).routes

@@ -11,7 +11,7 @@ from wasmlrun.engines.protocol import Port
 from wasmlrun.inference.inputs import INPUTS
 from wasmlrun.inference.inputs import kind_of as input_kind
 from wasmlrun.inference.inputs.picture import could_be
-from wasmlrun.inference.kinds import InputKind, OutputKind
+from wasmlrun.inference.kind import InputKind, OutputKind
 from wasmlrun.inference.options import Options, check_known, read_options
 from wasmlrun.inference.outputs import OUTPUTS
 from wasmlrun.inference.outputs import kind_of as output_kind

@@ -11,7 +11,7 @@ from wasmlrun.engines.protocol import Graph
 from wasmlrun.inference.arrays import array_of
 from wasmlrun.inference.constants import constant
 from wasmlrun.inference.inputs.tensor import fitted, load
-from wasmlrun.inference.kinds import Context, Given, Made, Wanted
+from wasmlrun.inference.kind import Context, Given, Made, Wanted
 from wasmlrun.pipeline.inference_plan import InferPlan
 from wasmlrun.pipeline.loading import Loading
 from wasmlrun.pipeline.plan import hosted

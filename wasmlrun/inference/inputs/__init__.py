@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from wasmlrun.inference.kinds import InputKind
+from wasmlrun.inference.kind import InputKind
 
 INPUTS = {
     "picture": "an image file, as the model's picture",

@@ -6,7 +6,7 @@ import numpy as np
 
 from wasmlrun.inference.arrays import tensor_of
 from wasmlrun.inference.inputs.files import read_input
-from wasmlrun.inference.kinds import Given, InputKind, Wanted
+from wasmlrun.inference.kind import Given, InputKind, Wanted
 from wasmlrun.inference.options import Options
 from wasmlrun.support.errors import BadModel
 

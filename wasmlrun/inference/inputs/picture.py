@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wasmlrun.engines.protocol import Port
-from wasmlrun.inference.kinds import Box, Given, InputKind, Wanted
+from wasmlrun.inference.kind import Box, Given, InputKind, Wanted
 from wasmlrun.inference.options import Options
 from wasmlrun.manifest.manifest import Classify
 from wasmlrun.manifest.reader import COLORS, DTYPES, LAYOUTS, RESIZES

@@ -9,7 +9,7 @@ import numpy as np
 from wasmlrun.engines.protocol import Port
 from wasmlrun.inference.arrays import Array, tensor_of
 from wasmlrun.inference.inputs.files import read_input
-from wasmlrun.inference.kinds import Given, InputKind, Wanted
+from wasmlrun.inference.kind import Given, InputKind, Wanted
 from wasmlrun.inference.options import Options
 from wasmlrun.support.errors import BadFile
 from wasmlrun.support.tensor import Tensor, describe

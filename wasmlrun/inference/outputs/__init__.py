@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from wasmlrun.inference.kinds import OutputKind
+from wasmlrun.inference.kind import OutputKind
 
 OUTPUTS = {
     "labels": "the highest scores, with their labels",

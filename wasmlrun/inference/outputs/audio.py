@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wasmlrun.inference.arrays import Array, one
-from wasmlrun.inference.kinds import Context, Made, OutputKind
+from wasmlrun.inference.kind import Context, Made, OutputKind
 from wasmlrun.inference.options import Options
 from wasmlrun.support.errors import BadManifest, BadModel
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from wasmlrun.inference.arrays import Array, one
-from wasmlrun.inference.kinds import Context, Made, OutputKind
+from wasmlrun.inference.kind import Context, Made, OutputKind
 from wasmlrun.inference.options import Options
 from wasmlrun.inference.outputs.pixels import as_file, channels_last
 from wasmlrun.manifest.reader import LAYOUTS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wasmlrun.inference.arrays import Array, one
-from wasmlrun.inference.kinds import Context, Made, OutputKind
+from wasmlrun.inference.kind import Context, Made, OutputKind
 from wasmlrun.inference.options import Options
 from wasmlrun.manifest.reader import SCORES
 from wasmlrun.support.tensor import DType, Tensor

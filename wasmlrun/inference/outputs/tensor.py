@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from wasmlrun.inference.arrays import Array
-from wasmlrun.inference.kinds import Context, Made, OutputKind
+from wasmlrun.inference.kind import Context, Made, OutputKind
 from wasmlrun.inference.options import Options
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wasmlrun.inference.arrays import Array
-from wasmlrun.inference.kinds import Box, Context, Made, OutputKind
+from wasmlrun.inference.kind import Box, Context, Made, OutputKind
 from wasmlrun.inference.options import Options
 from wasmlrun.inference.outputs.detect import anchors, heatmap, ssd, yolo
 from wasmlrun.inference.outputs.detect.boxes import Boxes, apart

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from wasmlrun.commands import usage
-from wasmlrun.commands.options import OUTPUT
-from wasmlrun.commands.reader import (
+from wasmlrun.commands import COMMANDS
+from wasmlrun.commands.line import usage
+from wasmlrun.commands.line.options import OUTPUT
+from wasmlrun.commands.line.reader import (
     QUIET,
     VERBOSE,
     VERBOSITY,
@@ -30,7 +31,6 @@ from wasmlrun.commands.reader import (
     Size,
     Whole,
 )
-from wasmlrun.commands.usage import COMMANDS
 
 if TYPE_CHECKING:
     _AnyType = click.ParamType[Any]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from wasmlrun.commands.reader import (
+from wasmlrun.commands.line.reader import (
     FACTORS,
     VERBOSITY,
     Choice,

@@ -2,7 +2,7 @@
 
 click reads command lines, writes help and says what is wrong with them; importing it takes a
 quarter of a warm run. So a command whose start counts is described here, click's own form is
-made of that description when it is needed (`wasmlrun.commands.clickform`), and `read` reads by
+made of that description when it is needed (`wasmlrun.commands.line.clickform`), and `read` reads by
 itself the command lines about which there is nothing to say. About any other it gives no answer,
 and click reads it.
 """

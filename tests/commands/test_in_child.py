@@ -15,7 +15,7 @@ from kit.core_guests import printing
 from kit.outcome import Outcome
 
 import wasmlrun
-from wasmlrun.commands import watched
+from wasmlrun.commands.work import in_child as watched
 from wasmlrun.tiny import pack
 from wasmlrun.walls.child import Fence
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wasmlrun.commands.options import FOLDER
+from wasmlrun.commands.line.options import FOLDER
 from wasmlrun.support.limits import Limits
 from wasmlrun.support.records import Record
 

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wasmlrun.commands.options import GuestOptions, limits_of, models_elsewhere
+from wasmlrun.commands.line.options import GuestOptions, limits_of, models_elsewhere
 from wasmlrun.report.on_demand import ReportOnDemand
 from wasmlrun.support.records import Record
 
@@ -125,11 +125,11 @@ class Classification:
         Raises WasmlrunError.
         """
         if self._worker is not None and not self._worker.endswith(".wasm"):
-            from wasmlrun.commands.options import interpreter
+            from wasmlrun.commands.line.options import interpreter
 
             interpreter(Path(self._worker), self._messages, install=install)
         if trace is not None or self._messages.verbosity > 0:
-            from wasmlrun.commands.options import trace_from
+            from wasmlrun.commands.line.options import trace_from
 
             self._recorder = trace_from(trace, self._messages)
         if any("://" in name for name in self._images):
@@ -195,7 +195,7 @@ class Classification:
 
     def _classify(self, board: Board) -> int:
         """Raises WasmlrunError when nothing could be classified."""
-        from wasmlrun.commands.options import cache_from
+        from wasmlrun.commands.line.options import cache_from
 
         cache = cache_from(self._wanted.no_cache, self._messages.detail)
         engines = self._engines(cache, board)
@@ -223,7 +223,7 @@ class Classification:
 
     def _engines(self, cache: Cache, board: Board) -> EnginePool:
         """The engines; the one that will be needed is loaded while the rest is imported."""
-        from wasmlrun.commands.options import engines_from
+        from wasmlrun.commands.line.options import engines_from
         from wasmlrun.support.model_source import encoding_named
         from wasmlrun.support.process import keep_one_heap
         from wasmlrun.support.tasks import Task, parallel

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wasmlrun.commands.options import GuestOptions, limits_of, models_elsewhere
+from wasmlrun.commands.line.options import GuestOptions, limits_of, models_elsewhere
 from wasmlrun.report.on_demand import ReportOnDemand
 from wasmlrun.support.errors import EXIT_OK
 
@@ -59,8 +59,8 @@ class Program:
         return self._report.run(partial(self._run, trace))
 
     def _run(self, trace: Path | None) -> int:
-        from wasmlrun.commands.options import trace_from
-        from wasmlrun.commands.watched import in_child
+        from wasmlrun.commands.line.options import trace_from
+        from wasmlrun.commands.work.in_child import in_child
 
         self._elsewhere = models_elsewhere(self._wanted)
         self._recorder = trace_from(trace, self._messages)
@@ -100,7 +100,7 @@ class Program:
 
     def _work(self, board: Board) -> int:
         """The program's exit code. Raises WasmlrunError."""
-        from wasmlrun.commands.options import cache_from, engines_from
+        from wasmlrun.commands.line.options import cache_from, engines_from
         from wasmlrun.host import Host
         from wasmlrun.nn import GraphPool
         from wasmlrun.pipeline.plan import hosted

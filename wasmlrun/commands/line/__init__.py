@@ -1,0 +1,1 @@
+"""The command line: options that commands share, how words are read, help."""
