@@ -22,7 +22,7 @@ needs("pyte", "pyte")
 from kit.terminal import Shown, run_in_terminal  # noqa: E402 - only where it can be had
 from kit.tour import LOOSE, OF_ITS_OWN, SCENES, VIEWS, prepare  # noqa: E402
 
-from wasmlrun.commands import usage  # noqa: E402
+from wasmlrun.commands.line import usage  # noqa: E402
 from wasmlrun.commands.line.clickform import wasmlrun as program  # noqa: E402
 
 KEPT = Path(__file__).parent / "tour"

@@ -19,7 +19,7 @@ from onnx import TensorProto  # noqa: E402
 
 from wasmlrun.support.errors import BadModel  # noqa: E402
 from wasmlrun.support.model_source import Encoding, ModelSource  # noqa: E402
-from wasmlrun.tiny import onnxfile, support  # noqa: E402
+from wasmlrun.tiny import onnxfile, packable  # noqa: E402
 from wasmlrun.tiny.pack import prepare  # noqa: E402
 from wasmlrun.tiny.simplify import simplify  # noqa: E402
 
@@ -169,7 +169,7 @@ def test_forms_that_are_not_packed_are_named() -> None:
     graph = onnxfile.read(net.data(x, (1, 8, 9, 9)), "m.onnx")
     simplify(graph)
     with pytest.raises(BadModel) as raised:
-        support.require(graph, "m.onnx")
+        packable.require(graph, "m.onnx")
     lines = raised.value.message.splitlines()
     assert lines[0] == "model m.onnx has 3 operations that cannot be packed:"
     assert [line.split(" (")[0].strip() for line in lines[1:]] == [

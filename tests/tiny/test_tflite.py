@@ -10,7 +10,7 @@ from tiny.test_int8 import CASES
 
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.model_source import Encoding, ModelSource
-from wasmlrun.tiny import support, tflite
+from wasmlrun.tiny import packable, tflite
 from wasmlrun.tiny.pack import prepare
 from wasmlrun.tiny.simplify import simplify
 
@@ -27,7 +27,7 @@ def test_every_operation_that_cannot_be_packed_is_named() -> None:
     graph = tflite.read(two_unknown(), "m.tflite")
     simplify(graph)
     with pytest.raises(BadModel) as raised:
-        support.require(graph, "m.tflite")
+        packable.require(graph, "m.tflite")
     assert raised.value.message == (
         "model m.tflite has 2 operations that cannot be packed:\n"
         "  FLOOR (tensor 1): there is no kernel for it\n"
@@ -44,7 +44,7 @@ def test_what_a_kernel_lacks_is_told() -> None:
     b.add("FULLY_CONNECTED", [given, weights], answer, (0, INT8, 4))
     graph = tflite.read(b.data(given, answer), "m.tflite")
     simplify(graph)
-    assert [str(p) for p in support.problems(graph)] == ["dense (tensor 2): a fused tanh"]
+    assert [str(p) for p in packable.problems(graph)] == ["dense (tensor 2): a fused tanh"]
 
 
 @pytest.mark.parametrize("cut", [4, 30, 200])

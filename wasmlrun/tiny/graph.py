@@ -74,7 +74,7 @@ class Value:
 
 @dataclass(slots=True)
 class Node:
-    """One operation. `op` is one of `support.OPERATORS`, or what the file calls it."""
+    """One operation. `op` is one of `packable.OPERATORS`, or what the file calls it."""
 
     op: str
     name: str

@@ -22,7 +22,7 @@ from wasmlrun.support import tempfiles
 from wasmlrun.support.errors import BadModel
 from wasmlrun.support.model_source import Encoding, ModelSource
 from wasmlrun.support.tensor import DType
-from wasmlrun.tiny import arena, build, consistent, description, source, support
+from wasmlrun.tiny import arena, build, consistent, description, packable, source
 from wasmlrun.tiny.graph import Graph, Value
 from wasmlrun.tiny.page import page
 from wasmlrun.tiny.ready import Ready, plain_picture
@@ -154,7 +154,7 @@ def prepare(model: ModelSource, shown: str) -> tuple[Graph, arena.Arena, source.
         graph = _read(model, shown)
         consistent.check(graph)
         simplify(graph)
-        support.require(graph, shown)
+        packable.require(graph, shown)
         plan = arena.plan(graph)
         return graph, plan, source.write(graph, plan)
 
