@@ -29,7 +29,7 @@ def test_walls_cannot_be_forgotten() -> None:
 def test_no_command_works_without_walls() -> None:
     calls = [
         node
-        for path in COMMANDS.glob("*.py")
+        for path in COMMANDS.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "supervised"
     ]
