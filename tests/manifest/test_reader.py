@@ -82,7 +82,7 @@ to = "/tmp/model"
     assert manifest.nn.allowed_backends == ("openvino",)
     assert manifest.nn.preload_models == (Preload(folder / "models" / "mobilenet", "openvino"),)
     assert manifest.nn.preload_models[0].name == "mobilenet"
-    assert manifest.folders == (Mount(folder / "models", "/tmp/model", said=False),)
+    assert manifest.folders == (Mount(folder / "models", "/tmp/model", said=False, within=folder),)
     assert manifest.only_for_serve == ("data", "features.http_requests")
     assert manifest.kv_namespace == "workerkv"
     assert manifest.http.allowed_hosts == ("example.com",)
@@ -139,9 +139,9 @@ EMPTY = ""
 
 def test_relative_paths_are_relative_to_the_manifest(folder: Path) -> None:
     manifest = read(folder, '[[folders]]\nfrom = "./other/../models"\nto = "/models"')
-    assert manifest.folders == (Mount(folder / "models", "/models", said=False),)
+    assert manifest.folders == (Mount(folder / "models", "/models", said=False, within=folder),)
     absolute = read(folder, f'[[folders]]\nfrom = "{folder / "data"}"\nto = "/d"\nwritable = true')
-    assert absolute.folders == (Mount(folder / "data", "/d", writable=True),)
+    assert absolute.folders == (Mount(folder / "data", "/d", writable=True, within=folder),)
 
 
 def test_relative_paths_do_not_depend_on_the_current_folder(
